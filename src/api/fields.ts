@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import type { Bounds } from './limits.ts';
+import { maxNameLength } from './names.ts';
+import { sizes } from './limits.ts';
+import { withRule } from './rules.ts';
+
+/** Text of at most `max` characters, counted as Kubernetes counts: Unicode code points, where JavaScript counts UTF-16 units. */
+export function text(max: number) {
+  return z
+    .string()
+    .refine((value) => codePointsWithin(value, max), { message: `must have at most ${max} characters` })
+    .meta({ maxLength: max });
+}
+
+/** Text that is matched by a pattern with the same meaning in RE2 and JavaScript; `message` says in words what is allowed. */
+export function matching(pattern: string, max: number, message: string) {
+  const expression = new RegExp(pattern);
+  return withRule(text(max), { rule: `self.matches('${pattern}')`, message, holds: (value) => expression.test(value) });
+}
+
+export const dnsLabelPattern = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+const dnsSubdomainPattern = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
+
+/** What the name of an Agent may be. */
+export const agentNameMessage = `must be the name of an Agent: at most ${maxNameLength} lowercase letters, digits and '-', and a letter or digit at both ends`;
+
+/** The name of an Agent, as others refer to it. */
+export const agentName = () => matching(dnsLabelPattern, maxNameLength, agentNameMessage);
+
+/** The name of a Secret or ConfigMap. */
+export const objectName = () =>
+  matching(
+    dnsSubdomainPattern,
+    sizes.dnsSubdomain,
+    "must be the name of an object: at most 253 lowercase letters, digits, '-' and '.', and a letter or digit at both ends",
+  );
+
+/** A key of a Secret or ConfigMap. */
+export const dataKey = () =>
+  matching(
+    '^[-._a-zA-Z0-9]+$',
+    sizes.dnsSubdomain,
+    "must be a key of a Secret or ConfigMap: 1 to 253 letters, digits, '-', '_' and '.'",
+  );
+
+/** A whole number within bounds, with its default. */
+export function bounded(bounds: Bounds, description: string) {
+  const range = `${bounds.min} to ${bounds.max}, default ${bounds.default}`;
+  return z
+    .int()
+    .min(bounds.min)
+    .max(bounds.max)
+    .default(bounds.default)
+    .describe(`${description} ${range[0]?.toUpperCase() ?? ''}${range.slice(1)}.`);
+}
+
+/** A whole number of seconds within bounds, with its default. */
+export function seconds(bounds: Bounds, description: string) {
+  return bounded(bounds, `${description} In seconds:`);
+}
+
+/** An RFC 3339 time that Bullpen or Kubernetes writes. */
+export const timestamp = () => z.iso.datetime({ offset: true });
+
+/** A word from a list that may grow: a newer controller's word must not be refused by an older CRD, so the schema holds any. */
+export function openEnum<T extends string>(description: string): z.ZodType<T, T> {
+  return text(128).describe(description) as unknown as z.ZodType<T, T>;
+}
+
+function codePointsWithin(value: string, max: number): boolean {
+  if (value.length <= max) return true;
+  if (value.length > 2 * max) return false;
+  let count = 0;
+  for (const _ of value) count += 1;
+  return count <= max;
+}

@@ -1,0 +1,59 @@
+/**
+ * The names that Bullpen puts on objects in the cluster: group and version, labels, annotations, the finalizer.
+ * They are an interface (people select on them, policies refer to them): once released, a name does not change.
+ */
+
+/** API group of Agent and Session; also the prefix of every label, annotation and finalizer of ours. */
+export const group = 'bullpen.dev';
+
+/** The version that is served and stored. */
+export const version = 'v1alpha1';
+
+/** `apiVersion` of our objects. */
+export const apiVersion = `${group}/${version}`;
+
+/** Longest name of an Agent or a Session: both become label values, which Kubernetes limits to 63 characters. */
+export const maxNameLength = 63;
+
+/** Name of our container in a pod, and of the container of a pod template that is merged into it. */
+export const agentContainer = 'agent';
+
+/** Value of the label `app.kubernetes.io/managed-by` on all that Bullpen makes. */
+export const managedBy = 'bullpen';
+
+/** Label keys. */
+export const labels = {
+  /** `app.kubernetes.io/managed-by: bullpen` on everything that Bullpen makes. */
+  managedBy: 'app.kubernetes.io/managed-by',
+  /** Name of the Agent that a pod runs. Pods are counted by it, so an Agent made again under its old name knows its old pods. */
+  agent: 'bullpen.dev/agent',
+  /** Name of the Session that a pod serves. */
+  session: 'bullpen.dev/session',
+  /** `metadata.uid` of the Session that a pod serves: names can be used again, uids cannot. */
+  sessionUid: 'bullpen.dev/session-uid',
+  /** {@link PodState} of a pod. */
+  state: 'bullpen.dev/state',
+  /** Hash of everything in an Agent that changes its pods. */
+  revision: 'bullpen.dev/revision',
+  /** On Sessions: who started it, when that was not the owner of a manifest. See {@link startedByGateway}. */
+  startedBy: 'bullpen.dev/started-by',
+  /** On Secrets: holds a session body. Only Secrets with this label may be named by a Session's `bodyFrom`. */
+  body: 'bullpen.dev/body',
+} as const;
+
+/** Value of `labels.startedBy` on Sessions that were started over REST; the Agent's retention of Sessions is for these. */
+export const startedByGateway = 'gateway';
+
+/** `warm`: idle, may be claimed. `busy`: bound to a Session for good; when that is over, the pod's phase is terminal. */
+export type PodState = 'warm' | 'busy';
+
+/** Annotation keys. */
+export const annotations = {
+  /** On pods: the facts of the binding to a Session as JSON (when it was admitted, which attempt, the limits in force). */
+  binding: 'bullpen.dev/binding',
+  /** On pods: the session's body, for the file that the agent reads. */
+  body: 'bullpen.dev/body',
+} as const;
+
+/** On the pod of a Session: holds the pod until the Session's end is recorded. */
+export const sessionRecordFinalizer = 'bullpen.dev/session-record';
