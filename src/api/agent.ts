@@ -25,8 +25,6 @@ const scaling = withRule(
   {
     rule: 'self.minAgents <= self.maxAgents',
     message: 'minAgents must not be above maxAgents',
-    messageExpression:
-      "'minAgents (' + string(self.minAgents) + ') must not be above maxAgents (' + string(self.maxAgents) + ')'",
     holds: (value) => value.minAgents <= value.maxAgents,
   },
 );
@@ -54,99 +52,102 @@ const profileTexts = Object.entries(profiles).map(
   ([name, { cpu, memory }]) => `${name} (cpu ${cpu}, memory ${memory})`,
 );
 
+const fields = z.object({
+  image: matching(
+    '^[!-~]+$',
+    sizes.image,
+    `must be a container image such as registry.example/team/agent:1.0: 1 to ${sizes.image} characters without spaces`,
+  ).describe(
+    'The container image of the agent. Give a tag or digest that does not move: every session start reads it.',
+  ),
+  command: z
+    .array(text(sizes.argumentCharacters))
+    .max(sizes.arguments)
+    .optional()
+    .describe("What the container runs, instead of the image's ENTRYPOINT. No shell is involved."),
+  args: z
+    .array(text(sizes.argumentCharacters))
+    .max(sizes.arguments)
+    .optional()
+    .describe("Arguments of the command, instead of the image's CMD."),
+  env: z
+    .array(envVar)
+    .max(sizes.env)
+    .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, {
+      message: 'must have each name only once',
+    })
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+    .optional()
+    .describe(`Environment variables of the agent; at most ${sizes.env}, each name once.`),
+  envFrom: z
+    .array(envFromSource)
+    .max(sizes.envFrom)
+    .optional()
+    .describe(
+      `ConfigMaps and Secrets whose keys become environment variables; at most ${sizes.envFrom}. Variables in env win.`,
+    ),
+  podTemplate: podTemplate.optional().describe('All else that the pods of the Agent need, in the words of Kubernetes.'),
+  protocol: z
+    .enum(['Process', 'Http'])
+    .default('Http')
+    .describe(
+      'How a session reaches the agent. Process: the container is started for the session and the session ends when it exits. Http: the container is an HTTP server that is told to begin with POST /bot. Default Http.',
+    ),
+  port: bounded(limits.port, 'The port that the agent listens on, with protocol Http.'),
+  profile: z
+    .enum(namesOf(profiles))
+    .default('agent-1x')
+    .describe(
+      `CPU and memory of one session: ${profileTexts.join(', ')}. Resources of the container agent in podTemplate win over it. Default agent-1x.`,
+    ),
+  secretSet: objectName()
+    .optional()
+    .describe("Name of a Secret in the Agent's namespace whose keys all become environment variables."),
+  maxSessionDuration: seconds(
+    limits.maxSessionDuration,
+    'Longest time that a session may run; then it is told to end, and ended terminationGracePeriodSeconds later. A Session may shorten it.',
+  ),
+  scaling: scaling.prefault({}).describe('How many sessions the Agent may run, and how many pods wait for them.'),
+  whenFull: z
+    .enum(['Reject', 'Queue'])
+    .default('Reject')
+    .describe(
+      'What happens to a Session when maxAgents are running. Reject: it is rejected at once. Queue: it waits its turn, first come first served, for at most queueTimeoutSeconds. Default Reject.',
+    ),
+  queueTimeoutSeconds: seconds(
+    limits.queueTimeoutSeconds,
+    'How long a Session may wait for its turn when whenFull is Queue.',
+  ),
+  paused: z.boolean().default(false).describe('Whether new Sessions are refused. Those that run go on. Default false.'),
+  startTimeoutSeconds: seconds(
+    limits.startTimeoutSeconds,
+    'How long an admitted Session may take to start, scheduling and image pull included.',
+  ),
+  nodeLostAfterSeconds: seconds(
+    limits.nodeLostAfterSeconds,
+    'How long the node of a Session may be silent until the Session counts as lost. A node that is deleted counts at once.',
+  ),
+  terminationGracePeriodSeconds: seconds(
+    limits.terminationGracePeriodSeconds,
+    'The goodbye window: how long an agent that was told to end (SIGTERM) may take before it is killed.',
+  ),
+  retention: retention.prefault({}).describe('How long the traces of ended Sessions are kept. 0 keeps none.'),
+});
+
 /** The spec of an Agent: what to run, and within which limits. */
-export const agentSpec = z
-  .object({
-    image: matching(
-      '^[!-~]+$',
-      sizes.image,
-      `must be a container image such as registry.example/team/agent:1.0: 1 to ${sizes.image} characters without spaces`,
-    ).describe(
-      'The container image of the agent. Give a tag or digest that does not move: every session start reads it.',
-    ),
-    command: z
-      .array(text(sizes.argumentCharacters))
-      .max(sizes.arguments)
-      .optional()
-      .describe("What the container runs, instead of the image's ENTRYPOINT. No shell is involved."),
-    args: z
-      .array(text(sizes.argumentCharacters))
-      .max(sizes.arguments)
-      .optional()
-      .describe("Arguments of the command, instead of the image's CMD."),
-    env: z
-      .array(envVar)
-      .max(sizes.env)
-      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
-      .optional()
-      .describe(`Environment variables of the agent; at most ${sizes.env}, each name once.`),
-    envFrom: z
-      .array(envFromSource)
-      .max(sizes.envFrom)
-      .optional()
-      .describe(
-        `ConfigMaps and Secrets whose keys become environment variables; at most ${sizes.envFrom}. Variables in env win.`,
-      ),
-    podTemplate: podTemplate
-      .optional()
-      .describe('All else that the pods of the Agent need, in the words of Kubernetes.'),
-    protocol: z
-      .enum(['Process', 'Http'])
-      .default('Http')
-      .describe(
-        'How a session reaches the agent. Process: the container is started for the session and the session ends when it exits. Http: the container is an HTTP server that is told to begin with POST /bot. Default Http.',
-      ),
-    port: bounded(limits.port, 'The port that the agent listens on, with protocol Http.'),
-    profile: z
-      .enum(namesOf(profiles))
-      .default('agent-1x')
-      .describe(
-        `CPU and memory of one session: ${profileTexts.join(', ')}. Resources of the container agent in podTemplate win over it. Default agent-1x.`,
-      ),
-    secretSet: objectName()
-      .optional()
-      .describe("Name of a Secret in the Agent's namespace whose keys all become environment variables."),
-    maxSessionDuration: seconds(
-      limits.maxSessionDuration,
-      'Longest time that a session may run; then it is told to end, and ended terminationGracePeriodSeconds later. A Session may shorten it.',
-    ),
-    scaling: scaling.prefault({}).describe('How many sessions the Agent may run, and how many pods wait for them.'),
-    whenFull: z
-      .enum(['Reject', 'Queue'])
-      .default('Reject')
-      .describe(
-        'What happens to a Session when maxAgents are running. Reject: it is rejected at once. Queue: it waits its turn, first come first served, for at most queueTimeoutSeconds. Default Reject.',
-      ),
-    queueTimeoutSeconds: seconds(
-      limits.queueTimeoutSeconds,
-      'How long a Session may wait for its turn when whenFull is Queue.',
-    ),
-    paused: z
-      .boolean()
-      .default(false)
-      .describe('Whether new Sessions are refused. Those that run go on. Default false.'),
-    startTimeoutSeconds: seconds(
-      limits.startTimeoutSeconds,
-      'How long an admitted Session may take to start, scheduling and image pull included.',
-    ),
-    nodeLostAfterSeconds: seconds(
-      limits.nodeLostAfterSeconds,
-      'How long the node of a Session may be silent until the Session counts as lost. A node that is deleted counts at once.',
-    ),
-    terminationGracePeriodSeconds: seconds(
-      limits.terminationGracePeriodSeconds,
-      'The goodbye window: how long an agent that was told to end (SIGTERM) may take before it is killed.',
-    ),
-    retention: retention.prefault({}).describe('How long the traces of ended Sessions are kept. 0 keeps none.'),
-  })
-  .describe('What to run, and within which limits.');
+export const agentSpec = withRule(fields, {
+  rule: "self.protocol != 'Process' || self.scaling.minAgents == 0",
+  message: 'scaling.minAgents must be 0 with protocol Process: its pods start with their session and cannot wait warm',
+  fieldPath: '.scaling.minAgents',
+  holds: (spec) => spec.protocol !== 'Process' || spec.scaling.minAgents === 0,
+}).describe('What to run, and within which limits.');
 
 const count = (description: string) => z.int().min(0).optional().describe(description);
 
 /** The status of an Agent, written by the controller. */
 export const agentStatus = z
   .object({
-    observedGeneration: count('metadata.generation of the spec that this status is about.'),
+    observedGeneration: count('The generation (metadata.generation) of the spec that this status is about.'),
     conditions: conditions(`The state of the Agent: ${explain(agentConditions)}.`).optional(),
     activeSessions: count('Sessions that are admitted and not over. Updated at most every 10 seconds.'),
     queuedSessions: count('Sessions that wait for their turn. Updated at most every 10 seconds.'),

@@ -12,7 +12,7 @@ export const condition = z
       .min(0)
       .optional()
       .describe(
-        'metadata.generation of the object when the condition was determined; older than the current one means stale.',
+        'The generation (metadata.generation) that the condition is about; older than the current one means stale.',
       ),
     lastTransitionTime: timestamp().describe('When status last changed.'),
     reason: text(1024).describe('One stable word for the cause.'),

@@ -36,7 +36,7 @@ const valueFrom = withRule(
         containerName: text(63).optional().describe('Name of the container. Default: the agent.'),
         resource: text(253).describe('The resource, such as limits.cpu or requests.memory.'),
         divisor: z
-          .union([z.int(), z.string()])
+          .union([z.int(), z.string()], { error: 'must be a quantity such as 1, 1m or 1Mi' })
           .optional()
           .describe('Unit of the value as a quantity, such as 1m or 1Mi. Default 1.'),
       })

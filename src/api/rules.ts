@@ -3,9 +3,8 @@ import type { z } from 'zod';
 /** One entry of `x-kubernetes-validations`: a CEL rule that the API server checks at admission. */
 export interface CelRule {
   rule: string;
+  /** What is allowed. A fixed text: CEL counts numbers turned into text as unbounded, and refuses the CRD for their cost. */
   message: string;
-  /** CEL that makes the message, where the values at fault help; `message` is the fallback. */
-  messageExpression?: string;
   /** The field that the error is about, relative to where the rule stands, such as `.body`. */
   fieldPath?: string;
   reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';

@@ -19,6 +19,10 @@ import { withRule, withTransitionRule } from './rules.ts';
 
 const limits = sessionLimits;
 
+/** The server's check of `date-time` lets odd spellings pass (lower case, anything after a second `t`). */
+const rfc3339Pattern =
+  '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$';
+
 const fields = z.object({
   agent: agentName().describe('Name of the Agent to run, in the same namespace. Cannot be changed.'),
   body: text(limits.bodyCharacters)
@@ -49,7 +53,7 @@ const fields = z.object({
     ),
   startBefore: z.iso
     .datetime({ offset: true })
-    .max(40)
+    .meta({ pattern: rfc3339Pattern })
     .optional()
     .describe(
       'Time (RFC 3339, such as 2030-01-31T12:00:00Z) by which the session must have started; later it is rejected. It keeps a Session that comes back from a backup from running again. Not set: no such time. Cannot be changed.',
@@ -126,7 +130,7 @@ export const sessionStatusLimits = z
 /** The status of a Session, written by the controller. */
 export const sessionStatus = z
   .object({
-    observedGeneration: whole('metadata.generation of the spec that this status is about.').optional(),
+    observedGeneration: whole('The generation (metadata.generation) of the spec that this status is about.').optional(),
     phase: z
       .enum(namesOf(sessionPhases))
       .optional()
@@ -138,7 +142,7 @@ export const sessionStatus = z
     conditions: conditions(`Milestones: ${explain(sessionConditions)}.`).optional(),
     queuePosition: whole('Place in the queue while it waits for its turn; 1 is next.').optional(),
     podName: text(sizes.dnsSubdomain).optional().describe('Name of its pod; kubectl logs shows what the agent wrote.'),
-    podUID: text(128).optional().describe('metadata.uid of its pod.'),
+    podUID: text(128).optional().describe('The uid (metadata.uid) of its pod.'),
     nodeName: text(sizes.dnsSubdomain).optional().describe('Name of the node that its pod is on.'),
     startKind: z
       .enum(namesOf(startKinds))
