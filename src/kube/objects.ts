@@ -154,5 +154,5 @@ export interface Condition {
   message: string;
   /** When `status` last changed; RFC 3339, whole seconds. */
   lastTransitionTime: string;
-  observedGeneration?: number;
+  observedGeneration?: number | undefined;
 }
