@@ -59,6 +59,18 @@ export function seconds(bounds: Bounds, description: string) {
   return bounded(bounds, `${description} In seconds:`);
 }
 
+const leapDay = '([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29';
+const otherDay =
+  '[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))';
+const timeOfDay = '([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])';
+
+/**
+ * An RFC 3339 time that people write. Not by `format: date-time`: API servers (seen on 1.34) then let a list pass as well, and
+ * times in spellings that JavaScript does not read.
+ */
+export const rfc3339Time = () =>
+  matching(`^(${leapDay}|${otherDay})T${timeOfDay}$`, 64, 'must be a time such as 2030-01-31T12:00:00Z');
+
 /** An RFC 3339 time that Bullpen or Kubernetes writes. */
 export const timestamp = () => z.iso.datetime({ offset: true });
 

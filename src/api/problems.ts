@@ -32,9 +32,8 @@ export function explainIssue(issue: z.core.$ZodRawIssue): string {
       return `must ${issue.origin === 'array' ? 'have' : 'be'} at most ${issue.maximum}${entries(issue.origin)}`;
     case 'invalid_value':
       return `must be one of ${issue.values.map(String).join(', ')}`;
-    case 'invalid_format':
-      return issue.format === 'datetime' ? 'must be a time such as 2030-01-31T12:00:00Z' : 'is not valid';
     case 'custom':
+    case 'invalid_format':
     case 'invalid_element':
     case 'invalid_key':
     case 'invalid_union':

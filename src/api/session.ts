@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { conditions } from './conditions.ts';
-import { agentName, dataKey, objectName, openEnum, text, timestamp } from './fields.ts';
+import { agentName, dataKey, objectName, openEnum, rfc3339Time, text, timestamp } from './fields.ts';
 import { sessionLimits, sizes } from './limits.ts';
 import type { Metadata } from './metadata.ts';
 import { labels, type group, type version } from './names.ts';
@@ -18,10 +18,6 @@ import {
 import { withRule, withTransitionRule } from './rules.ts';
 
 const limits = sessionLimits;
-
-/** The server's check of `date-time` lets odd spellings pass (lower case, anything after a second `t`). */
-const rfc3339Pattern =
-  '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$';
 
 const fields = z.object({
   agent: agentName().describe('Name of the Agent to run, in the same namespace. Cannot be changed.'),
@@ -51,9 +47,7 @@ const fields = z.object({
     .describe(
       `Longest time that this session may run, in seconds: ${limits.maxSessionDuration.min} to ${limits.maxSessionDuration.max}. It can only shorten what the Agent allows, and is the Agent's maxSessionDuration when not set. Cannot be changed.`,
     ),
-  startBefore: z.iso
-    .datetime({ offset: true })
-    .meta({ pattern: rfc3339Pattern })
+  startBefore: rfc3339Time()
     .optional()
     .describe(
       'Time (RFC 3339, such as 2030-01-31T12:00:00Z) by which the session must have started; later it is rejected. It keeps a Session that comes back from a backup from running again. Not set: no such time. Cannot be changed.',
@@ -149,6 +143,7 @@ export const sessionStatus = z
       .optional()
       .describe(`How it got its pod: ${explain(startKinds)}.`),
     createdAt: wholeSeconds('When the Session was made.'),
+    queuedAt: milliseconds('When it began to wait for its turn, if it had to.'),
     admittedAt: milliseconds('When it got its place among the sessions of the Agent.'),
     boundAt: milliseconds('When it got its pod.'),
     startedAt: wholeSeconds('When the agent started; its time counts from here.'),
@@ -162,6 +157,9 @@ export const sessionStatus = z
       .enum(['Kubelet', 'Controller'])
       .optional()
       .describe('Whose clock endedAt is: Kubelet (its node) or Controller (Bullpen, because the node never told).'),
+    usageSeconds: whole(
+      "What it used, in seconds by its node's clock: starting, running and teardown, from the moment a node took its pod to the end of its last container.",
+    ).optional(),
     limits: sessionStatusLimits.optional(),
     exitCode: z.int().optional().describe("Exit code of the agent's container, when it is known."),
   })
