@@ -1,0 +1,188 @@
+import type { Agent } from '../api/agent.ts';
+import type { Session } from '../api/session.ts';
+import type { KubeApi } from '../kube/api.ts';
+import type { Clock } from '../kube/clock.ts';
+import type { ReconcileResult } from '../kube/controller.ts';
+import { isNotFound } from '../kube/errors.ts';
+import { pods as podResource } from '../kube/resources.ts';
+import type { SessionPodPolicy } from '../pods/policy.ts';
+import type { ControllerMetrics } from '../telemetry/metrics.ts';
+import { planAgent, type AgentPlan, type AgentState, type LivePod } from './agent-plan.ts';
+import { judgeAgent, type AgentVerdict } from './agent-state.ts';
+import type { AgentStatusWriter } from './agent-status-writer.ts';
+import { forEachBounded } from './bounded.ts';
+import { agents, INDEX, sessions as sessionResource, splitKey, type Caches } from './caches.ts';
+import type { PendingPods } from './pending-pods.ts';
+import type { SessionStarter } from './session-starter.ts';
+import type { Announcer } from './announcer.ts';
+import { labels } from '../api/names.ts';
+import { writeStatus } from './write-status.ts';
+
+/** Places in the queue are told at most this often. */
+const TELL_POSITIONS_EVERY_MS = 10_000;
+/** Requests of one pass that may be under way at once. */
+const PARALLEL = 16;
+
+/**
+ * One pass for one Agent's name: reads the caches, plans, and carries the plan out. The work queue never runs two
+ * passes of one key at once, so nobody else admits Sessions of this Agent meanwhile.
+ */
+export class AgentLoop {
+  readonly #api: KubeApi;
+  readonly #caches: Caches;
+  readonly #pending: PendingPods;
+  readonly #starter: SessionStarter;
+  readonly #statusWriter: AgentStatusWriter;
+  readonly #announcer: Announcer;
+  readonly #policy: SessionPodPolicy;
+  readonly #metrics: ControllerMetrics;
+  readonly #clock: Clock;
+  readonly #positionsToldAt = new Map<string, number>();
+
+  constructor(deps: {
+    api: KubeApi;
+    caches: Caches;
+    pending: PendingPods;
+    starter: SessionStarter;
+    statusWriter: AgentStatusWriter;
+    announcer: Announcer;
+    policy: SessionPodPolicy;
+    metrics: ControllerMetrics;
+    clock: Clock;
+  }) {
+    this.#api = deps.api;
+    this.#caches = deps.caches;
+    this.#pending = deps.pending;
+    this.#starter = deps.starter;
+    this.#statusWriter = deps.statusWriter;
+    this.#announcer = deps.announcer;
+    this.#policy = deps.policy;
+    this.#metrics = deps.metrics;
+    this.#clock = deps.clock;
+  }
+
+  async reconcile(key: string): Promise<ReconcileResult> {
+    const settleInMs = await this.#settlePending(key);
+    const open = this.#caches.sessions.byIndex(INDEX.openByAgent, key);
+    const agent = await this.#findAgent(
+      key,
+      open.some((session) => session.status?.podUID === undefined),
+    );
+    const verdict = agent === undefined ? undefined : judgeAgent(agent, this.#policy, this.#starter.refusalOf(key));
+    const livePods = this.#livePods(key);
+    const tellPositions =
+      this.#clock.monotonic() - (this.#positionsToldAt.get(key) ?? -Infinity) >= TELL_POSITIONS_EVERY_MS;
+    const plan = planAgent({
+      agent: stateOf(agent, verdict),
+      sessions: open,
+      livePods,
+      retryAt: this.#starter.retryTimes(key, open),
+      tellPositions,
+      now: this.#clock.now(),
+    });
+    if (plan.toldPositions) this.#positionsToldAt.set(key, this.#clock.monotonic());
+    if (plan.queued === 0) this.#positionsToldAt.delete(key);
+
+    const status = this.#carryOutStatuses(plan);
+    const starts = forEachBounded(plan.start, PARALLEL, async (start) => {
+      if (agent !== undefined && verdict?.ok === true) await this.#starter.start(key, agent, verdict, start);
+    });
+    const counted = this.#report(key, agent, verdict, plan);
+    const results = await Promise.allSettled([starts, status, counted]);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    const countsInMs = await counted;
+
+    const retries = [...this.#starter.retryTimes(key, open).values()].map((at) => at - this.#clock.now());
+    const wakeUps = [
+      plan.requeueAfterMs,
+      settleInMs,
+      countsInMs,
+      ...retries,
+      plan.positionsWaiting ? TELL_POSITIONS_EVERY_MS : undefined,
+    ];
+    const soonest = Math.min(...wakeUps.filter((ms) => ms !== undefined));
+    return Number.isFinite(soonest) ? { requeueAfterMs: Math.max(1, soonest) } : {};
+  }
+
+  /** A request without a clear reply: once it can no longer be carried out, a fresh read says what became of it. */
+  async #settlePending(key: string): Promise<number | undefined> {
+    let soonest: number | undefined;
+    for (const pod of this.#pending.ofAgent(key)) {
+      if (pod.state !== 'unknown') continue;
+      const inMs = this.#pending.settlesInMs(pod);
+      if (inMs > 0) {
+        soonest = Math.min(soonest ?? Infinity, inMs);
+        continue;
+      }
+      try {
+        this.#caches.pods.writeThrough(await this.#api.get(podResource, { namespace: pod.namespace, name: pod.name }));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+      this.#pending.settled(pod);
+    }
+    return soonest;
+  }
+
+  /** The Agent from the cache. A Session may be seen before its Agent: what the cache does not know is asked for. */
+  async #findAgent(key: string, needed: boolean): Promise<Agent | undefined> {
+    const cached = this.#caches.agents.get(key);
+    if (cached !== undefined || !needed) return cached;
+    try {
+      const fresh = await this.#api.get(agents, splitKey(key));
+      this.#caches.agents.writeThrough(fresh);
+      return fresh;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #livePods(key: string): LivePod[] {
+    const live = this.#caches.pods.byIndex(INDEX.liveByAgent, key).map((pod) => ({
+      name: pod.metadata.name,
+      sessionUid: pod.metadata.labels?.[labels.sessionUid],
+    }));
+    const known = new Set(live.map((pod) => pod.name));
+    for (const pod of this.#pending.ofAgent(key))
+      if (!known.has(pod.name)) live.push({ name: pod.name, sessionUid: pod.sessionUid });
+    return live;
+  }
+
+  async #carryOutStatuses(plan: AgentPlan): Promise<void> {
+    await forEachBounded(plan.statuses, PARALLEL, async ({ session, status, outcome }) => {
+      const written = await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
+      if (outcome !== 'Queued') this.#announce(written);
+    });
+  }
+
+  #announce(session: Session): void {
+    this.#announcer.finished(session);
+  }
+
+  /** Metrics at once, the Agent's status now and then; returns when the status is due, if it is not up to date. */
+  async #report(
+    key: string,
+    agent: Agent | undefined,
+    verdict: AgentVerdict | undefined,
+    plan: AgentPlan,
+  ): Promise<number | undefined> {
+    const { namespace, name } = splitKey(key);
+    const counts = { active: plan.active, queued: plan.queued, warm: 0 };
+    if (agent === undefined || verdict === undefined) {
+      this.#metrics.forgetAgent({ namespace, agent: name });
+      this.#statusWriter.forget(key);
+      return undefined;
+    }
+    this.#metrics.setAgent({ namespace, agent: name }, { ...counts, maxAgents: agent.spec.scaling?.maxAgents ?? 0 });
+    return this.#statusWriter.write(key, agent, verdict, counts);
+  }
+}
+
+function stateOf(agent: Agent | undefined, verdict: AgentVerdict | undefined): AgentState {
+  if (agent === undefined || verdict === undefined) return { state: 'missing' };
+  if (agent.metadata.deletionTimestamp !== undefined) return { state: 'deleting' };
+  if (!verdict.ok)
+    return { state: 'refusing', reason: verdict.reject, message: `Agent ${agent.metadata.name}: ${verdict.message}` };
+  return { state: 'serving', spec: verdict.spec };
+}

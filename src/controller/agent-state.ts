@@ -1,0 +1,44 @@
+import type { Agent, AgentSpec } from '../api/agent.ts';
+import { parseAgentSpec } from '../api/parse.ts';
+import type { AgentReason, RejectReason } from '../api/reasons.ts';
+import type { SessionPodPolicy } from '../pods/policy.ts';
+import { revisionOf } from '../pods/revision.ts';
+import type { TemplateSpec } from '../pods/template.ts';
+import { checkTemplate } from '../pods/template-checks.ts';
+
+/** What can be said of an Agent by looking at its spec. */
+export type AgentVerdict =
+  | { ok: true; spec: AgentSpec; template: TemplateSpec; revision: string }
+  | { ok: false; reject: RejectReason; reason: AgentReason; message: string };
+
+/**
+ * Judges an Agent's spec.
+ *
+ * @param refusal what the API server said when it refused a pod made from this revision: the template can never work.
+ */
+export function judgeAgent(
+  agent: Agent,
+  policy: SessionPodPolicy,
+  refusal?: { revision: string; message: string },
+): AgentVerdict {
+  const parsed = parseAgentSpec(agent.spec);
+  if (!parsed.ok) return no('AgentInvalid', 'InvalidSpec', parsed.message);
+  const { spec } = parsed;
+  if (spec.protocol === 'Http') {
+    return no(
+      'ProtocolNotSupported',
+      'ProtocolNotSupported',
+      'protocol Http is not supported by this version; set spec.protocol to Process',
+    );
+  }
+  const template = checkTemplate(spec.podTemplate?.spec, policy);
+  if (!template.ok) return no('AgentInvalid', 'TemplateNotAllowed', template.problems.join('; '));
+  const revision = revisionOf(spec);
+  if (refusal?.revision === revision)
+    return no('AgentInvalid', 'InvalidSpec', `Kubernetes refuses its pods: ${refusal.message}`);
+  return { ok: true, spec, template: template.spec, revision };
+}
+
+function no(reject: RejectReason, reason: AgentReason, message: string): AgentVerdict {
+  return { ok: false, reject, reason, message };
+}

@@ -1,0 +1,81 @@
+import type { Agent, AgentStatus } from '../api/agent.ts';
+import { apiVersion } from '../api/names.ts';
+import type { Session } from '../api/session.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import type { ControllerMetrics } from '../telemetry/metrics.ts';
+import { usageOf, type Ledger } from '../usage/ledger.ts';
+
+/** Tells the world of what has been recorded: Events for people, counters for dashboards. It decides nothing. */
+export class Announcer {
+  readonly #events: EventRecorder;
+  readonly #metrics: ControllerMetrics;
+  readonly #ledger: Ledger;
+
+  constructor(deps: { events: EventRecorder; metrics: ControllerMetrics; ledger: Ledger }) {
+    this.#events = deps.events;
+    this.#metrics = deps.metrics;
+    this.#ledger = deps.ledger;
+  }
+
+  /** A Session is over (its status says how). One that had a pod is counted when the pod is let go, not here. */
+  finished(session: Session): void {
+    const { status, metadata, spec } = session;
+    const reason = status?.reason ?? 'Unknown';
+    if (status?.phase === 'Rejected') {
+      // The name of an Agent that does not exist is the caller's invention: as a label it would grow without bound.
+      const agent = reason === 'AgentNotFound' ? '' : spec.agent;
+      this.#metrics.sessionRejected({ namespace: metadata.namespace ?? '', agent }, reason);
+      if (status.queuedAt !== undefined) this.#metrics.sessionWaited(secondsBetween(status.queuedAt, status.endedAt));
+    } else if (status?.podUID === undefined) {
+      this.#ledger.count(usageOf(session));
+    }
+    if (reason === 'Completed') return;
+    this.#events.event({
+      regarding: regarding('Session', session),
+      type: reason === 'Stopped' ? 'Normal' : 'Warning',
+      reason,
+      action: status?.phase === 'Rejected' ? 'Reject' : 'End',
+      note: status?.message ?? '',
+    });
+  }
+
+  /** A Session runs: its agent's container has started. */
+  started(session: Session, now: number): void {
+    const { status, metadata } = session;
+    this.#metrics.sessionStarted(status?.startKind ?? 'Cold', (now - Date.parse(metadata.creationTimestamp)) / 1000);
+    if (status?.queuedAt !== undefined) this.#metrics.sessionWaited(secondsBetween(status.queuedAt, status.admittedAt));
+  }
+
+  /** A Session waits for a cause that a person may have to remove. */
+  waiting(session: Session): void {
+    const { status } = session;
+    if (status?.reason === undefined) return;
+    this.#events.event({
+      regarding: regarding('Session', session),
+      type: 'Warning',
+      reason: status.reason,
+      action: 'Start',
+      note: status.message ?? '',
+    });
+  }
+
+  agentStalled(agent: Agent, status: AgentStatus): void {
+    const stalled = status.conditions?.find((condition) => condition.type === 'Stalled');
+    this.#events.event({
+      regarding: regarding('Agent', agent),
+      type: 'Warning',
+      reason: stalled?.reason ?? 'Stalled',
+      action: 'Validate',
+      note: stalled?.message ?? '',
+    });
+  }
+}
+
+function regarding(kind: 'Agent' | 'Session', { metadata }: Agent | Session) {
+  const { name, uid, namespace = '' } = metadata;
+  return { apiVersion, kind, name, namespace, uid };
+}
+
+function secondsBetween(from: string, to: string | undefined): number {
+  return to === undefined ? 0 : (Date.parse(to) - Date.parse(from)) / 1000;
+}

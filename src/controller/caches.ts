@@ -1,0 +1,82 @@
+import type { Agent } from '../api/agent.ts';
+import { group, labels, managedBy, version } from '../api/names.ts';
+import type { Session } from '../api/session.ts';
+import type { KubeObject, Node, Pod } from '../kube/objects.ts';
+import type { Resource } from '../kube/resources.ts';
+import type { Store } from '../kube/store.ts';
+import { isLive } from '../pods/pod-facts.ts';
+import { isFinished } from './session-status.ts';
+
+export const agents: Resource<Agent> = { group, version, plural: 'agents', kind: 'Agent', namespaced: true };
+export const sessions: Resource<Session> = { group, version, plural: 'sessions', kind: 'Session', namespaced: true };
+
+/** The pods that are ours, warm or bound. */
+export const OUR_PODS = `${labels.managedBy}=${managedBy},${labels.agent}`;
+
+/** What the loops read. Each shows our own writes at once and everybody else's as soon as the watch brings them. */
+export interface Caches {
+  agents: Store<Agent>;
+  sessions: Store<Session>;
+  pods: Store<Pod>;
+  nodes: Store<Node>;
+}
+
+/** An index of several stores: objects by their namespace. */
+export const INDEX_BY_NAMESPACE = 'namespace';
+
+export const agentIndexes: Record<string, (agent: Agent) => string[]> = {
+  [INDEX_BY_NAMESPACE]: (agent) => present(agent.metadata.namespace),
+};
+
+/** Index names; each maps a key to objects without a walk over all of them. */
+export const INDEX = {
+  openByAgent: 'open-by-agent',
+  finishedByAgent: 'finished-by-agent',
+  uid: 'uid',
+  liveByAgent: 'live-by-agent',
+  endedByAgent: 'ended-by-agent',
+  sessionUid: 'session-uid',
+  node: 'node',
+} as const;
+
+export const sessionIndexes: Record<string, (session: Session) => string[]> = {
+  [INDEX.openByAgent]: (session) => (isFinished(session) ? [] : [agentKeyOfSession(session)]),
+  [INDEX.finishedByAgent]: (session) => (isFinished(session) ? [agentKeyOfSession(session)] : []),
+  [INDEX.uid]: (session) => [session.metadata.uid],
+};
+
+export const podIndexes: Record<string, (pod: Pod) => string[]> = {
+  [INDEX.liveByAgent]: (pod) => (isLive(pod) ? present(agentKeyOfPod(pod)) : []),
+  [INDEX.endedByAgent]: (pod) => (isLive(pod) ? [] : present(agentKeyOfPod(pod))),
+  [INDEX.sessionUid]: (pod) => present(pod.metadata.labels?.[labels.sessionUid]),
+  [INDEX_BY_NAMESPACE]: (pod) => present(pod.metadata.namespace),
+  [INDEX.node]: (pod) => (isLive(pod) ? present(pod.spec?.nodeName) : []),
+};
+
+/** `namespace/name` of the Agent that a Session names, whether that exists or not. */
+export function agentKeyOfSession(session: Session): string {
+  return agentKey(session.metadata.namespace, session.spec.agent);
+}
+
+export function agentKeyOfPod(pod: Pod): string | undefined {
+  const name = pod.metadata.labels?.[labels.agent];
+  return name === undefined ? undefined : agentKey(pod.metadata.namespace, name);
+}
+
+export function agentKey(namespace: string | undefined, name: string): string {
+  return `${namespace ?? ''}/${name}`;
+}
+
+export function splitKey(key: string): { namespace: string; name: string } {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+export function refOf(object: KubeObject): { namespace?: string; name: string } {
+  const { namespace, name } = object.metadata;
+  return namespace === undefined ? { name } : { namespace, name };
+}
+
+function present(key: string | undefined): string[] {
+  return key === undefined ? [] : [key];
+}

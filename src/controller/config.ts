@@ -1,0 +1,50 @@
+import { z } from 'zod';
+
+/**
+ * What the controller is told by its environment: `BULLPEN_CONFIG`, one JSON object that the chart writes. Unknown
+ * keys are refused, so that a misspelt setting is an error and not a silent default.
+ */
+const configSchema = z.strictObject({
+  /** The controller's own namespace: its lease is here. */
+  namespace: z.string(),
+  /** Namespaces in which Agents and Sessions are served; all, when empty. */
+  watchNamespaces: z.array(z.string()).default([]),
+  leaderElection: z.strictObject({ leaseName: z.string().default('bullpen-controller') }).prefault({}),
+  /** Port of /healthz, /readyz and /metrics. */
+  health: z.strictObject({ port: z.int().min(0).max(65535).default(8080) }).prefault({}),
+  log: z
+    .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info') })
+    .prefault({}),
+  sessionPods: z
+    .strictObject({
+      allowHostNamespaces: z.boolean().default(false),
+      allowHostPath: z.boolean().default(false),
+      allowServiceAccountToken: z.boolean().default(false),
+      allowPrivileged: z.boolean().default(false),
+      runAsNonRoot: z.boolean().default(false),
+    })
+    .prefault({}),
+  networkPolicy: z
+    .strictObject({ sessions: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}) })
+    .prefault({}),
+  /** Passes of each loop that may run at once. */
+  concurrency: z.strictObject({ agents: z.int().min(1).default(8), sessions: z.int().min(1).default(32) }).prefault({}),
+});
+
+export type ControllerConfig = z.output<typeof configSchema>;
+
+/** Reads the configuration. Throws one error that names every problem. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): ControllerConfig {
+  const text = env['BULLPEN_CONFIG'];
+  if (text === undefined)
+    throw new Error('BULLPEN_CONFIG is not set: it must hold the configuration as JSON, as the Helm chart writes it');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new Error('BULLPEN_CONFIG is not JSON', { cause });
+  }
+  const parsed = configSchema.safeParse(json);
+  if (!parsed.success) throw new Error(`BULLPEN_CONFIG is not valid:\n${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

@@ -1,0 +1,130 @@
+import type { KubeApi } from '../kube/api.ts';
+import { sleep, type Clock } from '../kube/clock.ts';
+import { Controller } from '../kube/controller.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import type { Logger } from '../kube/logger.ts';
+import type { KubeMetrics } from '../kube/metrics.ts';
+import type { SessionPodPolicy } from '../pods/policy.ts';
+import type { ControllerMetrics } from '../telemetry/metrics.ts';
+import { Ledger } from '../usage/ledger.ts';
+import { AgentLoop } from './agent-loop.ts';
+import { AgentStatusWriter } from './agent-status-writer.ts';
+import { Announcer } from './announcer.ts';
+import type { Caches } from './caches.ts';
+import type { Informers } from './informers.ts';
+import { NamespaceLoop } from './namespace-loop.ts';
+import { NodeWatch } from './node-watch.ts';
+import { PendingPods } from './pending-pods.ts';
+import { createQueues, enqueueAll, route } from './queues.ts';
+import { RetentionLoop } from './retention.ts';
+import { SessionLoop } from './session-loop.ts';
+import { SessionStarter } from './session-starter.ts';
+
+export interface LeaderDeps {
+  api: KubeApi;
+  informers: Informers;
+  events: EventRecorder;
+  policy: SessionPodPolicy;
+  networkPolicyEnabled: boolean;
+  concurrency: { agents: number; sessions: number };
+  /** The API server's own timeout for a mutation: after it, a predecessor's last request can no longer be carried out. */
+  mutationTimeoutMs: number;
+  metrics: ControllerMetrics;
+  kitMetrics: KubeMetrics;
+  clock: Clock;
+  random: () => number;
+  logger: Logger;
+}
+
+/**
+ * What the leader does until `signal` is aborted.
+ *
+ * Before its first decision it makes sure to know everything: a predecessor that did not leave in good order may have a
+ * request under way, which the API server carries out within its timeout or never. Only then come complete, fresh lists.
+ */
+export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cleanHandover: boolean }): Promise<void> {
+  const { clock, informers, logger } = deps;
+  const since = clock.monotonic();
+  if (!handover.cleanHandover) await sleep(clock, deps.mutationTimeoutMs, signal);
+  await Promise.all([
+    informers.agents.relist(),
+    informers.sessions.relist(),
+    informers.pods.relist(),
+    informers.nodes.whenSynced(signal),
+  ]);
+  await Promise.all([informers.budgets.whenSynced(signal), informers.policies.whenSynced(signal)]);
+  signal.throwIfAborted();
+
+  const { loops, caches, nodes, guarded } = createLoops(deps);
+  const queues = createQueues({ clock, metrics: deps.kitMetrics });
+  const run = (
+    name: string,
+    queue: keyof typeof queues,
+    concurrency: number,
+    reconcile: (key: string) => Promise<unknown>,
+  ): Promise<void> =>
+    new Controller({
+      name,
+      queue: queues[queue],
+      reconcile: reconcile as (key: string) => Promise<{ requeueAfterMs?: number } | undefined>,
+      concurrency,
+      clock,
+      logger,
+      metrics: deps.kitMetrics,
+    }).run(signal);
+
+  const stopRouting = route(caches, guarded, nodes, queues);
+  for (const node of caches.nodes.values()) nodes.observe(node);
+  enqueueAll(caches, queues);
+  logger.info(
+    { sessions: caches.sessions.size, pods: caches.pods.size, afterMs: Math.round(clock.monotonic() - since) },
+    'leading',
+  );
+  try {
+    await Promise.all([
+      run('agent', 'agents', deps.concurrency.agents, (key) => loops.agents.reconcile(key)),
+      run('session', 'sessions', deps.concurrency.sessions, (key) => loops.sessions.reconcile(key)),
+      run('retention', 'retention', 1, (key) => loops.retention.reconcile(key)),
+      run('namespace', 'namespaces', 2, (key) => loops.namespaces.reconcile(key)),
+    ]);
+  } finally {
+    stopRouting();
+    for (const queue of Object.values(queues)) queue.shutDown();
+  }
+}
+
+/** The loops and what they share. */
+function createLoops(deps: LeaderDeps) {
+  const { api, clock, informers, metrics, policy, random } = deps;
+  const caches: Caches = {
+    agents: informers.agents.store,
+    sessions: informers.sessions.store,
+    pods: informers.pods.store,
+    nodes: informers.nodes.store,
+  };
+  const nodes = new NodeWatch({ api, store: caches.nodes, clock });
+  const ledger = new Ledger(metrics);
+  const announcer = new Announcer({ events: deps.events, metrics, ledger });
+  const pending = new PendingPods({ clock, settleAfterMs: deps.mutationTimeoutMs + 1_000 });
+  const starter = new SessionStarter({ api, caches, pending, announcer, policy, clock, random });
+  const statusWriter = new AgentStatusWriter({ api, store: caches.agents, announcer, clock });
+  const budgets = informers.budgets.store;
+  const policies = informers.policies.store;
+  return {
+    caches,
+    nodes,
+    guarded: [budgets, policies] as const,
+    loops: {
+      agents: new AgentLoop({ api, caches, pending, starter, statusWriter, announcer, policy, metrics, clock }),
+      sessions: new SessionLoop({ api, caches, nodes, ledger, announcer, metrics, clock }),
+      retention: new RetentionLoop({ api, caches, clock }),
+      namespaces: new NamespaceLoop({
+        api,
+        caches,
+        budgets,
+        policies,
+        networkPolicyEnabled: deps.networkPolicyEnabled,
+      }),
+    },
+  };
+}

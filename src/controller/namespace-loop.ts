@@ -1,0 +1,92 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeApi } from '../kube/api.ts';
+import { isAlreadyExists, isNotFound, isForbidden } from '../kube/errors.ts';
+import type { KubeObject, NetworkPolicy, NewObject, PodDisruptionBudget } from '../kube/objects.ts';
+import { networkPolicies, podDisruptionBudgets, type Resource } from '../kube/resources.ts';
+import type { Store } from '../kube/store.ts';
+import { INDEX_BY_NAMESPACE, type Caches } from './caches.ts';
+import { NAMESPACE_OBJECT_NAME, sessionBudget, sessionNetworkPolicy } from './namespace-objects.ts';
+
+/**
+ * Gives every namespace that holds an Agent its PodDisruptionBudget and NetworkPolicy, and keeps them while a pod of
+ * ours lives there, whatever happens to Agents: sessions that outlive their Agent stay protected.
+ */
+export class NamespaceLoop {
+  readonly #api: KubeApi;
+  readonly #caches: Caches;
+  readonly #budgets: Store<PodDisruptionBudget>;
+  readonly #policies: Store<NetworkPolicy>;
+  readonly #networkPolicyEnabled: boolean;
+
+  constructor(deps: {
+    api: KubeApi;
+    caches: Caches;
+    budgets: Store<PodDisruptionBudget>;
+    policies: Store<NetworkPolicy>;
+    networkPolicyEnabled: boolean;
+  }) {
+    this.#api = deps.api;
+    this.#caches = deps.caches;
+    this.#budgets = deps.budgets;
+    this.#policies = deps.policies;
+    this.#networkPolicyEnabled = deps.networkPolicyEnabled;
+  }
+
+  async reconcile(namespace: string): Promise<void> {
+    const needed = this.#isNeeded(namespace);
+    await this.#ensure(podDisruptionBudgets, this.#budgets, sessionBudget(namespace), needed);
+    await this.#ensure(
+      networkPolicies,
+      this.#policies,
+      sessionNetworkPolicy(namespace),
+      needed && this.#networkPolicyEnabled,
+    );
+  }
+
+  #isNeeded(namespace: string): boolean {
+    const agents = this.#caches.agents.byIndex(INDEX_BY_NAMESPACE, namespace);
+    return (
+      agents.some((agent) => agent.metadata.deletionTimestamp === undefined) ||
+      this.#caches.pods.countByIndex(INDEX_BY_NAMESPACE, namespace) > 0
+    );
+  }
+
+  async #ensure<T extends KubeObject & { spec: object }>(
+    resource: Resource<T>,
+    store: Store<T>,
+    wanted: NewObject<T> & { spec: object },
+    needed: boolean,
+  ): Promise<void> {
+    const namespace = wanted.metadata.namespace ?? '';
+    const ref = { namespace, name: NAMESPACE_OBJECT_NAME };
+    const existing = store.get(`${namespace}/${NAMESPACE_OBJECT_NAME}`);
+    try {
+      if (existing === undefined && needed) store.writeThrough(await this.#api.create(resource, namespace, wanted));
+      else if (existing !== undefined && !needed) await this.#api.delete(resource, ref, { uid: existing.metadata.uid });
+      else if (existing !== undefined && !says(existing.spec, wanted.spec)) {
+        // Somebody changed it. A merge patch of the spec says again what we want, and keeps what others have added.
+        store.writeThrough(await this.#api.patch(resource, ref, { type: 'merge', body: { spec: wanted.spec } }));
+      }
+    } catch (error) {
+      // Gone or made meanwhile: the watch brings the news. A namespace that is being deleted takes nothing new.
+      if (!isNotFound(error) && !isAlreadyExists(error) && !(isForbidden(error) && isTerminating(error))) throw error;
+    }
+  }
+}
+
+/** Whether `actual` has every field of `wanted` with its value; the server may have added defaults. */
+function says(actual: object, wanted: object): boolean {
+  const has = actual as Record<string, unknown>;
+  return Object.entries(wanted).every(([field, value]) =>
+    Array.isArray(value) && value.length === 0 ? isEmpty(has[field]) : isDeepStrictEqual(has[field], value),
+  );
+}
+
+/** The server leaves empty lists out. */
+function isEmpty(value: unknown): boolean {
+  return value === undefined || (Array.isArray(value) && value.length === 0);
+}
+
+function isTerminating(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('being terminated');
+}

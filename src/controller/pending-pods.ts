@@ -1,0 +1,61 @@
+import type { Clock } from '../kube/clock.ts';
+
+/** A pod whose creation has been sent and whose result is not known yet. It holds a place until it is. */
+export interface PendingPod {
+  agentKey: string;
+  namespace: string;
+  name: string;
+  sessionUid: string;
+  /**
+   * `sent`: the request is under way. `unknown`: it failed in a way that leaves open whether it was carried out (lost
+   * reply, timeout); it still may be, until the API server's own timeout for it has passed.
+   */
+  state: 'sent' | 'unknown';
+  sentAt: number;
+}
+
+/**
+ * The pods that this leader may have created without the cache knowing.
+ *
+ * A created pod enters the cache with the reply, so only requests without a (clear) reply need to be remembered. Such
+ * an entry is never dropped because of its age: it ends with a reply, or with a fresh read made after the request can
+ * no longer be carried out.
+ */
+export class PendingPods {
+  readonly #clock: Clock;
+  readonly #settleAfterMs: number;
+  readonly #byName = new Map<string, PendingPod>();
+
+  /** @param settleAfterMs the API server's timeout for a mutation (`?timeout=`), with a margin. */
+  constructor({ clock, settleAfterMs }: { clock: Clock; settleAfterMs: number }) {
+    this.#clock = clock;
+    this.#settleAfterMs = settleAfterMs;
+  }
+
+  sent(pod: Omit<PendingPod, 'state' | 'sentAt'>): void {
+    this.#byName.set(key(pod), { ...pod, state: 'sent', sentAt: this.#clock.monotonic() });
+  }
+
+  /** The result is known: the pod is in the cache, or it was refused. */
+  settled(pod: { namespace: string; name: string }): void {
+    this.#byName.delete(key(pod));
+  }
+
+  unknown(pod: { namespace: string; name: string }): void {
+    const entry = this.#byName.get(key(pod));
+    if (entry !== undefined) this.#byName.set(key(pod), { ...entry, state: 'unknown' });
+  }
+
+  ofAgent(agentKey: string): PendingPod[] {
+    return [...this.#byName.values()].filter((pod) => pod.agentKey === agentKey);
+  }
+
+  /** How long until a fresh read settles this entry for good; 0 or less means now. */
+  settlesInMs(pod: PendingPod): number {
+    return pod.sentAt + this.#settleAfterMs - this.#clock.monotonic();
+  }
+}
+
+function key({ namespace, name }: { namespace: string; name: string }): string {
+  return `${namespace}/${name}`;
+}

@@ -1,0 +1,108 @@
+import type { Clock } from '../kube/clock.ts';
+import type { KubeMetrics } from '../kube/metrics.ts';
+import type { KubeObject, Pod } from '../kube/objects.ts';
+import { WorkQueue } from '../kube/work-queue.ts';
+import { labels } from '../api/names.ts';
+import { hasOurFinalizer } from '../pods/finalizer.ts';
+import { isTerminal } from '../pods/pod-facts.ts';
+import { agentKey, agentKeyOfPod, agentKeyOfSession, INDEX, type Caches } from './caches.ts';
+import type { NodeWatch } from './node-watch.ts';
+import { isFinished } from './session-status.ts';
+
+/** One queue per loop; their keys are `namespace/agent`, a Session's uid, `namespace/agent` and a namespace. */
+export interface Queues {
+  agents: WorkQueue;
+  sessions: WorkQueue;
+  retention: WorkQueue;
+  namespaces: WorkQueue;
+}
+
+/** A store of any kind of object, as far as its changes go. */
+interface Watched {
+  subscribe(listener: (change: { object: KubeObject }) => void): () => void;
+}
+
+/** Retention looks at all traces of an Agent: once for many ends. */
+const RETENTION_DELAY_MS = 5_000;
+
+export function createQueues(deps: { clock: Clock; metrics?: KubeMetrics }): Queues {
+  return {
+    agents: new WorkQueue({ ...deps, name: 'agent' }),
+    sessions: new WorkQueue({ ...deps, name: 'session' }),
+    retention: new WorkQueue({ ...deps, name: 'retention' }),
+    namespaces: new WorkQueue({ ...deps, name: 'namespace' }),
+  };
+}
+
+/** Puts everything that the caches hold in line. */
+export function enqueueAll(caches: Caches, queues: Queues): void {
+  const agentKeys = new Set([
+    ...caches.agents.keys(),
+    ...caches.sessions.indexValues(INDEX.openByAgent),
+    ...caches.pods.indexValues(INDEX.liveByAgent),
+  ]);
+  for (const key of agentKeys) queues.agents.add(key);
+  for (const key of [
+    ...caches.sessions.indexValues(INDEX.finishedByAgent),
+    ...caches.pods.indexValues(INDEX.endedByAgent),
+  ]) {
+    queues.retention.add(key);
+  }
+  for (const session of caches.sessions.values()) {
+    if (!isFinished(session) || session.spec.ttlSecondsAfterFinished !== undefined)
+      queues.sessions.add(session.metadata.uid);
+  }
+  for (const pod of caches.pods.values()) {
+    if (hasOurFinalizer(pod)) enqueueSessionOf(pod, queues);
+    queues.namespaces.add(pod.metadata.namespace ?? '');
+  }
+  for (const agent of caches.agents.values()) queues.namespaces.add(agent.metadata.namespace ?? '');
+}
+
+/**
+ * Turns every change into the keys that it may matter to.
+ *
+ * @returns a function that ends it
+ */
+export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWatch, queues: Queues): () => void {
+  const ends = [
+    caches.agents.subscribe(({ object }) => {
+      const { namespace, name } = object.metadata;
+      queues.agents.add(agentKey(namespace, name));
+      queues.retention.addAfter(agentKey(namespace, name), RETENTION_DELAY_MS);
+      queues.namespaces.add(namespace ?? '');
+    }),
+    caches.sessions.subscribe((change) => {
+      const { object } = change;
+      queues.sessions.add(object.metadata.uid);
+      if (isFinished(object)) queues.retention.addAfter(agentKeyOfSession(object), RETENTION_DELAY_MS);
+      const before = change.type === 'updated' ? change.old : undefined;
+      const matters =
+        before?.status?.phase !== object.status?.phase ||
+        before?.spec.stop !== object.spec.stop ||
+        change.type !== 'updated';
+      if (matters) queues.agents.add(agentKeyOfSession(object));
+    }),
+    caches.pods.subscribe((change) => {
+      const { object } = change;
+      const ended = isTerminal(object) && (change.type !== 'updated' || !isTerminal(change.old));
+      const key = agentKeyOfPod(object);
+      enqueueSessionOf(object, queues);
+      if (change.type !== 'updated') queues.namespaces.add(object.metadata.namespace ?? '');
+      if (key !== undefined && (ended || change.type !== 'updated')) queues.agents.add(key);
+      if (key !== undefined && isTerminal(object)) queues.retention.addAfter(key, RETENTION_DELAY_MS);
+    }),
+    caches.nodes.subscribe(({ type, object }) => {
+      if (type === 'deleted') nodes.forget(object.metadata.name);
+      else nodes.observe(object);
+      for (const pod of caches.pods.byIndex(INDEX.node, object.metadata.name)) enqueueSessionOf(pod, queues);
+    }),
+    ...guarded.map((store) => store.subscribe(({ object }) => queues.namespaces.add(object.metadata.namespace ?? ''))),
+  ];
+  return () => ends.forEach((end) => end());
+}
+
+function enqueueSessionOf(pod: Pod, queues: Queues): void {
+  const uid = pod.metadata.labels?.[labels.sessionUid];
+  if (uid !== undefined) queues.sessions.add(uid);
+}

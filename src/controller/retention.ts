@@ -1,0 +1,124 @@
+import type { Agent, AgentSpec } from '../api/agent.ts';
+import { agentLimits } from '../api/limits.ts';
+import { labels, startedByGateway } from '../api/names.ts';
+import { parseAgentSpec } from '../api/parse.ts';
+import type { Session } from '../api/session.ts';
+import type { KubeApi } from '../kube/api.ts';
+import type { Clock } from '../kube/clock.ts';
+import type { ReconcileResult } from '../kube/controller.ts';
+import { isConflict, isNotFound } from '../kube/errors.ts';
+import type { KubeObject, Pod } from '../kube/objects.ts';
+import { pods as podResource, type Resource } from '../kube/resources.ts';
+import { hasOurFinalizer } from '../pods/finalizer.ts';
+import { lastFinishedAt } from '../pods/pod-facts.ts';
+import { forEachBounded } from './bounded.ts';
+import { INDEX, refOf, sessions as sessionResource, type Caches } from './caches.ts';
+
+type Retention = AgentSpec['retention'];
+
+/** What applies to the traces of an Agent that no longer exists, or whose spec cannot be read. */
+const DEFAULT_RETENTION: Retention = {
+  pods: { seconds: agentLimits.retainedPodSeconds.default, count: agentLimits.retainedPods.default },
+  sessions: { seconds: agentLimits.retainedSessionSeconds.default, count: agentLimits.retainedSessions.default },
+};
+
+export interface RetentionPlan {
+  pods: Pod[];
+  sessions: Session[];
+  /** When the next one becomes too old. */
+  requeueAfterMs?: number;
+}
+
+/**
+ * Which traces of ended sessions have been kept long enough. Nothing goes before its end is recorded: a pod that still
+ * has our finalizer is not looked at. Sessions that somebody's manifest made are theirs, only those started over REST
+ * and without a time to live of their own go.
+ */
+export function planRetention(view: {
+  endedPods: readonly Pod[];
+  finishedSessions: readonly Session[];
+  retention: Retention;
+  now: number;
+}): RetentionPlan {
+  const { retention, now } = view;
+  const pods = expired(
+    view.endedPods.filter((pod) => !hasOurFinalizer(pod) && pod.metadata.deletionTimestamp === undefined),
+    (pod) => Date.parse(lastFinishedAt(pod) ?? pod.metadata.creationTimestamp),
+    retention.pods,
+    now,
+  );
+  const sessions = expired(
+    view.finishedSessions.filter(isOursToForget),
+    (session) => Date.parse(session.status?.endedAt ?? session.metadata.creationTimestamp),
+    retention.sessions,
+    now,
+  );
+  const next = Math.min(pods.nextMs, sessions.nextMs);
+  return {
+    pods: pods.expired,
+    sessions: sessions.expired,
+    ...(Number.isFinite(next) && { requeueAfterMs: Math.max(1, next) }),
+  };
+}
+
+function isOursToForget(session: Session): boolean {
+  return (
+    session.metadata.labels?.[labels.startedBy] === startedByGateway &&
+    session.spec.ttlSecondsAfterFinished === undefined &&
+    session.metadata.deletionTimestamp === undefined
+  );
+}
+
+/** Those beyond the newest `count`, and those older than `seconds`; and when the oldest of the others will be. */
+function expired<T>(
+  items: readonly T[],
+  endedAt: (item: T) => number,
+  { seconds, count }: { seconds: number; count: number },
+  now: number,
+): { expired: T[]; nextMs: number } {
+  const newestFirst = [...items].sort((a, b) => endedAt(b) - endedAt(a));
+  const keep = newestFirst.slice(0, count).filter((item) => endedAt(item) + seconds * 1000 > now);
+  const oldest = keep.at(-1);
+  return {
+    expired: newestFirst.slice(keep.length),
+    nextMs: oldest === undefined ? Infinity : endedAt(oldest) + seconds * 1000 - now,
+  };
+}
+
+/** Removes the traces of ended sessions of one Agent's name, whether the Agent exists or not. */
+export class RetentionLoop {
+  readonly #api: KubeApi;
+  readonly #caches: Caches;
+  readonly #clock: Clock;
+
+  constructor(deps: { api: KubeApi; caches: Caches; clock: Clock }) {
+    this.#api = deps.api;
+    this.#caches = deps.caches;
+    this.#clock = deps.clock;
+  }
+
+  async reconcile(key: string): Promise<ReconcileResult> {
+    const plan = planRetention({
+      endedPods: this.#caches.pods.byIndex(INDEX.endedByAgent, key),
+      finishedSessions: this.#caches.sessions.byIndex(INDEX.finishedByAgent, key),
+      retention: retentionOf(this.#caches.agents.get(key)),
+      now: this.#clock.now(),
+    });
+    await forEachBounded(plan.pods, 4, (pod) => this.#delete(podResource, pod));
+    await forEachBounded(plan.sessions, 4, (session) => this.#delete(sessionResource, session));
+    return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
+  }
+
+  async #delete<T extends KubeObject>(resource: Resource<T>, object: T): Promise<void> {
+    try {
+      await this.#api.delete(resource, refOf(object), { uid: object.metadata.uid, propagationPolicy: 'Background' });
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error; // Gone already, or another object by that name.
+    }
+  }
+}
+
+function retentionOf(agent: Agent | undefined): Retention {
+  const parsed = agent === undefined ? undefined : parseAgentSpec(agent.spec);
+  return parsed?.ok ? parsed.spec.retention : DEFAULT_RETENTION;
+}

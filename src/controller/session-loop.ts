@@ -1,0 +1,186 @@
+import type { Session, SessionStatus } from '../api/session.ts';
+import { labels, sessionRecordFinalizer } from '../api/names.ts';
+import type { KubeApi } from '../kube/api.ts';
+import type { Clock } from '../kube/clock.ts';
+import type { ReconcileResult } from '../kube/controller.ts';
+import { isConflict, isInvalid, isNotFound } from '../kube/errors.ts';
+import { removeFinalizerPatch } from '../kube/finalizers.ts';
+import type { KubeObject, Pod } from '../kube/objects.ts';
+import { pods as podResource, type Resource } from '../kube/resources.ts';
+import type { Store } from '../kube/store.ts';
+import { hasOurFinalizer } from '../pods/finalizer.ts';
+import { lastFinishedAt } from '../pods/pod-facts.ts';
+import type { ControllerMetrics } from '../telemetry/metrics.ts';
+import { usageOf, type Ledger, type Usage } from '../usage/ledger.ts';
+import { sessionSeconds } from '../usage/session-seconds.ts';
+import type { Announcer } from './announcer.ts';
+import { INDEX, refOf, sessions as sessionResource, type Caches } from './caches.ts';
+import type { NodeWatch } from './node-watch.ts';
+import { planSession, vanishedStatus, type SessionPlan } from './session-plan.ts';
+import type { Outcome } from './session-outcome.ts';
+import { writeStatus } from './write-status.ts';
+
+/**
+ * One pass for one Session, by its uid: a name may be used again while the pod of its former bearer still ends.
+ *
+ * Each step is safe to do twice, so a crash after any of them costs nothing: the next pass plans from what it finds.
+ */
+export class SessionLoop {
+  readonly #api: KubeApi;
+  readonly #caches: Caches;
+  readonly #nodes: NodeWatch;
+  readonly #ledger: Ledger;
+  readonly #announcer: Announcer;
+  readonly #metrics: ControllerMetrics;
+  readonly #clock: Clock;
+
+  constructor(deps: {
+    api: KubeApi;
+    caches: Caches;
+    nodes: NodeWatch;
+    ledger: Ledger;
+    announcer: Announcer;
+    metrics: ControllerMetrics;
+    clock: Clock;
+  }) {
+    this.#api = deps.api;
+    this.#caches = deps.caches;
+    this.#nodes = deps.nodes;
+    this.#ledger = deps.ledger;
+    this.#announcer = deps.announcer;
+    this.#metrics = deps.metrics;
+    this.#clock = deps.clock;
+  }
+
+  async reconcile(uid: string): Promise<ReconcileResult> {
+    const session = this.#caches.sessions.byIndex(INDEX.uid, uid)[0];
+    const [pod, ...others] = this.#caches.pods.byIndex(INDEX.sessionUid, uid).sort(byCreation);
+    // Cannot happen while pods are named after their Session; should somebody copy one by hand, it serves nobody.
+    for (const other of others) await this.#discard(other);
+    // The reply to an earlier release may have been lost.
+    if (pod === undefined || !hasOurFinalizer(pod)) this.#ledger.close(uid);
+    const node = await this.#nodes.stateOf(pod?.spec?.nodeName);
+    const plan = planSession({ session, pod, node, now: this.#clock.now() });
+    try {
+      await this.#carryOut(plan, session, pod);
+    } catch (error) {
+      // The object is gone or has changed: the watch brings the news, and the pass that it causes plans afresh.
+      if (!isNotFound(error) && !isConflict(error) && !isInvalid(error)) throw error;
+      await this.#refresh(session, pod);
+    }
+    return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
+  }
+
+  async #carryOut(plan: SessionPlan, session: Session | undefined, pod: Pod | undefined): Promise<void> {
+    let current = session;
+    if (pod !== undefined && plan.deadlineSeconds !== undefined) await this.#lowerDeadline(pod, plan.deadlineSeconds);
+    if (pod !== undefined && plan.deletePod !== undefined)
+      await this.#deletePod(pod, plan.deletePod.gracePeriodSeconds);
+    if (session !== undefined && plan.status !== undefined) current = await this.#write(session, plan.status);
+    if (session !== undefined && plan.confirmPodGone === true) await this.#endIfGone(session);
+    if (pod !== undefined && plan.releasePod === true) {
+      const uid = pod.metadata.labels?.[labels.sessionUid] ?? '';
+      this.#ledger.open(uid, current === undefined ? orphanUsage(pod, plan.ended?.outcome) : usageOf(current));
+      await this.#release(pod);
+      this.#ledger.close(uid);
+    }
+    if (current !== undefined && plan.deleteSession === true) {
+      const { uid } = current.metadata;
+      await this.#api.delete(sessionResource, refOf(current), { uid, propagationPolicy: 'Background' });
+    }
+  }
+
+  async #write(session: Session, status: SessionStatus): Promise<Session> {
+    const written = await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
+    const before = session.status?.phase;
+    if (status.phase === 'Ended') this.#announcer.finished(written);
+    else if (status.phase === 'Running' && before !== 'Running') this.#announcer.started(written, this.#clock.now());
+    else if (status.phase === 'Starting' && status.reason !== session.status?.reason) this.#announcer.waiting(written);
+    return written;
+  }
+
+  async #lowerDeadline(pod: Pod, seconds: number): Promise<void> {
+    const patched = await this.#api.patch(podResource, refOf(pod), {
+      type: 'json',
+      ops: [
+        { op: 'test', path: '/metadata/uid', value: pod.metadata.uid },
+        { op: 'add', path: '/spec/activeDeadlineSeconds', value: seconds },
+      ],
+    });
+    this.#caches.pods.writeThrough(patched);
+  }
+
+  async #deletePod(pod: Pod, gracePeriodSeconds: number | undefined): Promise<void> {
+    const grace = gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds };
+    const deleted = await this.#api.delete(podResource, refOf(pod), { uid: pod.metadata.uid, ...grace });
+    // While our finalizer is on it the pod lives on, with a deletionTimestamp.
+    if (deleted?.metadata.uid === pod.metadata.uid && deleted.metadata.finalizers?.length)
+      this.#caches.pods.writeThrough(deleted);
+  }
+
+  async #release(pod: Pod): Promise<void> {
+    const latest = this.#caches.pods.get(keyOfPod(pod)) ?? pod;
+    const ops = removeFinalizerPatch(latest, sessionRecordFinalizer);
+    if (ops.length === 0) return;
+    const released = await this.#api.patch(podResource, refOf(pod), { type: 'json', ops });
+    // A pod that was being deleted is gone with its last finalizer: the watch says so, and the reply must not bring it back.
+    if (released.metadata.deletionTimestamp === undefined) this.#caches.pods.writeThrough(released);
+    this.#metrics.finalizerReleased();
+  }
+
+  /** The cache has no pod for a Session that had one. Only a fresh read may call it lost. */
+  async #endIfGone(session: Session): Promise<void> {
+    const name = session.status?.podName ?? '';
+    const namespace = session.metadata.namespace ?? '';
+    try {
+      const pod = await this.#api.get(podResource, { namespace, name });
+      if (pod.metadata.uid === session.status?.podUID) {
+        this.#caches.pods.writeThrough(pod);
+        return;
+      }
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    const ended = await this.#write(session, vanishedStatus(session, this.#clock.now()));
+    this.#ledger.count(usageOf(ended));
+  }
+
+  async #discard(pod: Pod): Promise<void> {
+    if (pod.metadata.deletionTimestamp === undefined) await this.#deletePod(pod, undefined);
+    await this.#release(pod);
+    this.#metrics.orphanRemoved('Pod');
+  }
+
+  /** Brings the cache up to date with the objects that a write has just missed. */
+  async #refresh(session: Session | undefined, pod: Pod | undefined): Promise<void> {
+    if (session !== undefined) await this.#refreshOne(sessionResource, this.#caches.sessions, session);
+    if (pod !== undefined) await this.#refreshOne(podResource, this.#caches.pods, pod);
+  }
+
+  async #refreshOne<T extends KubeObject>(resource: Resource<T>, store: Store<T>, object: T): Promise<void> {
+    try {
+      store.writeThrough(await this.#api.get(resource, refOf(object)));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+}
+
+/** The usage of a pod whose Session was deleted before its end. */
+function orphanUsage(pod: Pod, outcome: Outcome | undefined): Usage {
+  return {
+    namespace: pod.metadata.namespace ?? '',
+    agent: pod.metadata.labels?.[labels.agent] ?? '',
+    outcome: outcome?.reason ?? 'Stopped',
+    start: 'Cold',
+    seconds: sessionSeconds(pod, lastFinishedAt(pod)),
+  };
+}
+
+function byCreation(a: Pod, b: Pod): number {
+  return a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1;
+}
+
+function keyOfPod(pod: Pod): string {
+  return `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
+}

@@ -1,0 +1,63 @@
+import type { Session } from '../api/session.ts';
+import { annotations } from '../api/names.ts';
+import type { Node, Pod } from '../kube/objects.ts';
+import { isFinished } from './session-status.ts';
+
+/**
+ * What the caches keep of an object. With ten thousand ended Sessions and their pods, the parts that nobody reads (the
+ * pod's containers and volumes, managed fields, bodies) would be most of the controller's memory.
+ */
+export function slimPod(pod: Pod): Pod {
+  const { metadata, spec, status } = pod;
+  const binding = metadata.annotations?.[annotations.binding];
+  return {
+    metadata: withoutManagedFields({
+      ...metadata,
+      annotations: binding === undefined ? {} : { [annotations.binding]: binding },
+    }),
+    spec: pick(spec, ['nodeName', 'activeDeadlineSeconds', 'terminationGracePeriodSeconds']) as Pod['spec'],
+    status: pick(status, [
+      'phase',
+      'reason',
+      'message',
+      'startTime',
+      'conditions',
+      'containerStatuses',
+      'initContainerStatuses',
+    ]),
+  };
+}
+
+/** A body is read when its pod is made, and never again. */
+export function slimSession(session: Session): Session {
+  const { body: _body, ...spec } = session.spec;
+  return {
+    ...session,
+    metadata: withoutManagedFields(session.metadata),
+    spec: isFinished(session) || session.status?.podUID !== undefined ? spec : session.spec,
+  };
+}
+
+export function slimNode(node: Node): Node {
+  return {
+    metadata: withoutManagedFields({ ...node.metadata, labels: {}, annotations: {} }),
+    spec: pick(node.spec, ['unschedulable']),
+    status: {
+      conditions: node.status?.conditions?.filter((condition) => condition.type === 'Ready'),
+    } as Node['status'],
+  };
+}
+
+export function withoutManagedFields<M extends object>(metadata: M): M {
+  const { managedFields: _managedFields, ...kept } = metadata as M & { managedFields?: unknown };
+  return kept as M;
+}
+
+function pick<T extends object>(from: T | undefined, keys: readonly (keyof T | string)[]): Partial<T> {
+  const kept: Record<string, unknown> = {};
+  for (const key of keys as string[]) {
+    const value = (from as Record<string, unknown> | undefined)?.[key];
+    if (value !== undefined) kept[key] = value;
+  }
+  return kept as Partial<T>;
+}

@@ -1,0 +1,29 @@
+import type { KubeApi, JsonPatchOp } from '../kube/api.ts';
+import type { KubeObject } from '../kube/objects.ts';
+import type { Resource } from '../kube/resources.ts';
+import type { Store } from '../kube/store.ts';
+import { refOf } from './caches.ts';
+
+/**
+ * Replaces the status of an object, if it is still that very object in the phase that the decision was made on; the
+ * reply goes straight into the cache.
+ *
+ * The tests make a late or doubled write harmless: it cannot touch a successor of the same name (the uid in a merge
+ * patch would be ignored on /status), nor take a phase back that another leader has written. A failed test is answered
+ * with 422.
+ */
+export async function writeStatus<T extends KubeObject & { status?: object }>(
+  api: KubeApi,
+  resource: Resource<T>,
+  store: Store<T>,
+  object: T,
+  status: NonNullable<T['status']>,
+): Promise<T> {
+  const phase = (object.status as { phase?: string } | undefined)?.phase;
+  const ops: JsonPatchOp[] = [{ op: 'test', path: '/metadata/uid', value: object.metadata.uid }];
+  if (phase !== undefined) ops.push({ op: 'test', path: '/status/phase', value: phase });
+  ops.push({ op: 'add', path: '/status', value: status });
+  const written = await api.patch(resource, refOf(object), { type: 'json', ops }, { subresource: 'status' });
+  store.writeThrough(written);
+  return written;
+}

@@ -1,0 +1,37 @@
+import { runCheck } from './programs/check.ts';
+import { runController } from './programs/controller.ts';
+import { runRelease } from './programs/release.ts';
+
+const PROGRAMS: Record<string, (env: NodeJS.ProcessEnv, signal: AbortSignal, args: string[]) => Promise<void>> = {
+  controller: runController,
+  release: runRelease,
+  check: runCheck,
+};
+
+const USAGE = `usage: node main.js PROGRAM
+
+  controller   run agent sessions: the program that the chart's Deployment runs
+  release      let go of all session pods, before an uninstall: the chart's pre-delete hook
+  check        see whether an installation works: helm test
+`;
+
+const [name, ...args] = process.argv.slice(2);
+const program = PROGRAMS[name ?? ''];
+if (program === undefined) {
+  process.stderr.write(USAGE);
+  process.exit(name === '--help' ? 0 : 2);
+}
+
+const stop = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.once(signal, () => stop.abort(new Error(`received ${signal}`)));
+
+try {
+  await program(process.env, stop.signal, args);
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(
+    `${JSON.stringify({ level: 'fatal', msg: error instanceof Error ? error.message : String(error) })}\n`,
+  );
+  process.exit(1);
+}

@@ -1,0 +1,98 @@
+import { agentContainer } from '../api/names.ts';
+import type { Pod } from '../kube/objects.ts';
+
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
+export type Terminated = NonNullable<NonNullable<ContainerStatus['state']>['terminated']>;
+
+/** Terminal: every container has stopped for good. Only then does a pod stop to count against the limit of its Agent. */
+export function isTerminal(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** Live: it holds one of its Agent's places, be it starting, busy or stopping. */
+export function isLive(pod: Pod): boolean {
+  return !isTerminal(pod);
+}
+
+export function isScheduled(pod: Pod): boolean {
+  return Boolean(pod.spec?.nodeName);
+}
+
+export function isBeingDeleted(pod: Pod): boolean {
+  return pod.metadata.deletionTimestamp !== undefined;
+}
+
+/** Whether the kubelet has been told to stop this pod now and keep its logs (see `stopDeadlinePatch`). */
+export function isToldToStop(pod: Pod): boolean {
+  return pod.spec?.activeDeadlineSeconds === STOP_NOW_SECONDS;
+}
+
+/** `activeDeadlineSeconds` lowered to this means: stop now, but keep the pod and its logs. */
+export const STOP_NOW_SECONDS = 1;
+
+export function agentStatus(pod: Pod): ContainerStatus | undefined {
+  return pod.status?.containerStatuses?.find((status) => status.name === agentContainer);
+}
+
+/** When the agent's container started, by the kubelet's clock in whole seconds; undefined while it has not. */
+export function agentStartedAt(pod: Pod): string | undefined {
+  const state = agentStatus(pod)?.state;
+  return state?.running?.startedAt ?? startOf(state?.terminated);
+}
+
+/** A container that never ran (a bad command, a lost node) reports the zero time or none. */
+function startOf(terminated: Terminated | undefined): string | undefined {
+  const startedAt = terminated?.startedAt;
+  return startedAt === undefined || Date.parse(startedAt) <= 0 ? undefined : startedAt;
+}
+
+export function agentTerminated(pod: Pod): Terminated | undefined {
+  return agentStatus(pod)?.state?.terminated;
+}
+
+/** The latest `finishedAt` of all containers, by the kubelet's clock in whole seconds: the end of the teardown. */
+export function lastFinishedAt(pod: Pod): string | undefined {
+  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  return statuses
+    .map((status) => status.state?.terminated?.finishedAt)
+    .filter((time) => time !== undefined && Date.parse(time) > 0)
+    .sort()
+    .at(-1);
+}
+
+/** Why a pod has not started yet, in the words that a person needs; undefined where nothing is wrong (yet). */
+export interface WaitCause {
+  reason: 'Unschedulable' | 'ImagePullFailed' | 'ContainerConfigError' | 'ContainerCreating';
+  message: string;
+}
+
+const IMAGE_PROBLEMS = new Set([
+  'ErrImagePull',
+  'ImagePullBackOff',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+  'ImageInspectError',
+  'RegistryUnavailable',
+]);
+const CONFIG_PROBLEMS = new Set([
+  'CreateContainerConfigError',
+  'CreateContainerError',
+  'RunContainerError',
+  'PreStartHookError',
+  'PostStartHookError',
+]);
+
+export function waitCause(pod: Pod): WaitCause | undefined {
+  const unscheduled = pod.status?.conditions?.find(
+    (condition) => condition.type === 'PodScheduled' && condition.status === 'False',
+  );
+  if (unscheduled) return { reason: 'Unschedulable', message: unscheduled.message ?? 'no node fits the pod' };
+  for (const status of [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]) {
+    const waiting = status.state?.waiting;
+    const reason = waiting?.reason ?? '';
+    const message = waiting?.message ?? reason;
+    if (IMAGE_PROBLEMS.has(reason)) return { reason: 'ImagePullFailed', message: `${reason}: ${message}` };
+    if (CONFIG_PROBLEMS.has(reason)) return { reason: 'ContainerConfigError', message: `${reason}: ${message}` };
+  }
+  return isScheduled(pod) ? { reason: 'ContainerCreating', message: 'the node is preparing the container' } : undefined;
+}

@@ -1,0 +1,126 @@
+import { hostname } from 'node:os';
+import { KubeConfig } from '@kubernetes/client-node';
+import { createInformers, type Informers } from '../controller/informers.ts';
+import { lead } from '../controller/leader.ts';
+import { readConfig } from '../controller/config.ts';
+import { systemClock } from '../kube/clock.ts';
+import { KubeClient } from '../kube/client.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { LeaderElector } from '../kube/leader-election.ts';
+import { KubeMetrics } from '../kube/metrics.ts';
+import { startHealthServer } from '../telemetry/http.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { createControllerMetrics, createRegistry } from '../telemetry/metrics.ts';
+import { version } from '../version.ts';
+
+/** The API server's timeout for every mutation, in seconds; see `lead`. */
+const MUTATION_TIMEOUT_SECONDS = 5;
+/** A cache whose watches have been silent for so long is not to be trusted; bookmarks come every minute. */
+const CACHE_SILENCE_SECONDS = 300;
+
+/**
+ * The controller: caches from the start (a standby is warm), one leader at a time. Resolves after an orderly end;
+ * rejects when the lease is lost, and the process must exit then.
+ */
+export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
+  const config = readConfig(env);
+  const logger = createLogger({ level: config.log.level, program: 'controller' });
+  const registry = createRegistry({ version });
+  const kitMetrics = new KubeMetrics(registry);
+  const metrics = createControllerMetrics(registry);
+  const identity = `${env['POD_NAME'] ?? hostname()}_${crypto.randomUUID().slice(0, 8)}`;
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromDefault();
+
+  const settings = {
+    userAgent: `bullpen-controller/${version}`,
+    clock: systemClock,
+    random: Math.random,
+    metrics: kitMetrics,
+    logger,
+  };
+  // The lease has connections of its own: its renewal must not wait behind anything else.
+  const leaseApi = KubeClient.fromKubeConfig(kubeConfig, { ...settings, connections: 1 });
+  const elector = new LeaderElector({
+    api: leaseApi,
+    lease: { namespace: config.namespace, name: config.leaderElection.leaseName },
+    identity,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    metrics: kitMetrics,
+  });
+  const api = KubeClient.fromKubeConfig(kubeConfig, {
+    ...settings,
+    mutationTimeoutSeconds: MUTATION_TIMEOUT_SECONDS,
+    guard: () => {
+      if (!elector.holdsLease()) throw new Error('this replica does not hold the lease');
+    },
+  });
+  const informers = createInformers({
+    api,
+    namespaces: config.watchNamespaces,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    metrics: kitMetrics,
+  });
+  const stopInformers = new AbortController();
+  for (const informer of Object.values(informers)) informer.start(stopInformers.signal);
+
+  const health = await startHealthServer({
+    port: config.health.port,
+    registry,
+    live: [],
+    ready: [{ name: 'caches', problem: () => cacheProblem(informers) }],
+    logger,
+  });
+  const events = new EventRecorder({
+    api,
+    component: 'bullpen-controller',
+    instance: identity,
+    clock: systemClock,
+    logger,
+  });
+  logger.info({ identity, port: health.port, version }, 'started; waiting for the lease');
+  try {
+    await elector.run({
+      signal,
+      onLeading: (leading, handover) =>
+        lead(
+          {
+            api,
+            informers,
+            events,
+            policy: config.sessionPods,
+            networkPolicyEnabled: config.networkPolicy.sessions.enabled,
+            concurrency: config.concurrency,
+            mutationTimeoutMs: MUTATION_TIMEOUT_SECONDS * 1000,
+            metrics,
+            kitMetrics,
+            clock: systemClock,
+            random: Math.random,
+            logger,
+          },
+          leading,
+          handover,
+        ),
+    });
+  } finally {
+    stopInformers.abort();
+    await events.close();
+    await health.close();
+    await Promise.all([api.close(), leaseApi.close()]);
+  }
+  logger.info({}, 'stopped');
+}
+
+function cacheProblem(informers: Informers): string | undefined {
+  const entries = Object.entries(informers) as [string, Informers[keyof Informers]][];
+  const missing = entries.filter(([, informer]) => !informer.hasSynced).map(([name]) => name);
+  if (missing.length > 0) return `not complete yet: ${missing.join(', ')}`;
+  const silent = entries
+    .filter(([, informer]) => informer.lastActivityAgeSeconds > CACHE_SILENCE_SECONDS)
+    .map(([name]) => name);
+  return silent.length > 0 ? `no news from the API server: ${silent.join(', ')}` : undefined;
+}
