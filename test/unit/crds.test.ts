@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { RE2JS } from 're2js';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { renderResourcePage, resourcePage } from '../../scripts/generate-resource-docs.ts';
 import { crdFolder, renderCrds } from '../../scripts/generate-crds.ts';
 import type { CelRule } from '../../src/api/rules.ts';
 import type { StructuralSchema } from '../../src/api/structural-schema.ts';
@@ -29,6 +30,10 @@ const rulesOf = (schema: StructuralSchema) => (schema['x-kubernetes-validations'
 test('the files in crds/ are what the schemas say: run `node scripts/generate-crds.ts` after a change', () => {
   expect(readdirSync(crdFolder).sort()).toEqual(crds.map(({ name }) => name).sort());
   for (const { name, text } of crds) expect(readFileSync(`${crdFolder}${name}`, 'utf8')).toBe(text);
+});
+
+test('the page about the resources is what the schemas say: run `node scripts/generate-resource-docs.ts`', () => {
+  expect(readFileSync(resourcePage, 'utf8')).toBe(renderResourcePage());
 });
 
 describe.each(crds)('$name', ({ schemas }) => {
