@@ -1,22 +1,48 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Projects by what they need: `unit` nothing; `integration` a real control plane; `e2e` and `faults` a real cluster with a node.
- * The cluster is started once per run by the project's global setup and shared by its files, which keep to namespaces of their own.
+ * Projects, by what they need: `unit` nothing; `integration` a real control plane; `e2e` and `faults` a real node.
+ *
+ * A run starts one cluster (its global setup), which its files share; each keeps to namespaces of its own. Fault tests
+ * take the cluster's parts away, so they run one file after the other.
  */
+const onCluster = { testTimeout: 180_000, hookTimeout: 900_000, pool: 'forks' as const };
+
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: 'unit',
-          include: [
-            'src/**/*.test.ts',
-            'test/unit/**/*.test.ts',
-            'test/cluster/**/*.test.ts',
-            'test/model/**/*.test.ts',
-          ],
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/{unit,cluster,model}/**/*.test.ts'],
+          exclude: ['**/*.e2e.test.ts'],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...onCluster,
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          globalSetup: ['test/cluster/setup-control-plane.ts'],
+        },
+      },
+      {
+        test: {
+          ...onCluster,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts', 'test/cluster/**/*.e2e.test.ts'],
+          globalSetup: ['test/cluster/setup-node.ts'],
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...onCluster,
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          globalSetup: ['test/cluster/setup-node.ts'],
+          fileParallelism: false,
         },
       },
     ],
