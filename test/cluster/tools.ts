@@ -1,0 +1,23 @@
+import { ensureBinary } from './binaries.ts';
+import type { Cluster } from './cluster.ts';
+import { findProgram, run } from './run.ts';
+
+/**
+ * kubectl and helm for a cluster. With local binaries they are those that belong to it; elsewhere those on PATH, if there are any,
+ * so that a machine with Docker needs no Go.
+ */
+export function clusterTools(
+  kubeconfig: string,
+  provider: Cluster['provider'],
+  log: (line: string) => void,
+): Pick<Cluster, 'kubectl' | 'helm'> {
+  const program = async (name: 'kubectl' | 'helm'): Promise<string> => {
+    const installed = provider === 'binaries' ? undefined : await findProgram(name);
+    return installed ?? (await ensureBinary(name, log)).path;
+  };
+  const tool =
+    (name: 'kubectl' | 'helm'): Cluster['kubectl'] =>
+    async (args, options = {}) =>
+      run(await program(name), args, { ...options, env: { ...options.env, KUBECONFIG: kubeconfig } });
+  return { kubectl: tool('kubectl'), helm: tool('helm') };
+}
