@@ -56,6 +56,18 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
+/** Whether `promise` has settled, either way, before `ms` milliseconds have passed. Resolves as soon as that is known. */
+export function settlesWithin(clock: Clock, promise: Promise<unknown>, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = clock.setTimeout(() => resolve(false), ms);
+    const settle = (): void => {
+      timer.cancel();
+      resolve(true);
+    };
+    promise.then(settle, settle);
+  });
+}
+
 /** The reason of an aborted signal as an Error. */
 export function abortReason(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal.reason });

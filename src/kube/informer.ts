@@ -53,7 +53,7 @@ export class Informer<T extends KubeObject> {
   /** Begins to list and watch, until the signal is aborted. Call it once. */
   start(signal: AbortSignal): void {
     if (this.#reflectors !== undefined) throw new Error('the informer is started already');
-    const { namespaces = [undefined], resource, metrics, clock } = this.#options;
+    const { namespaces = [undefined], resource, metrics } = this.#options;
     const { transform = (object: T) => object, pageSize = 500, silenceMs = 150_000 } = this.#options;
     const name = this.#options.name ?? resource.plural;
     const common = { ...this.#options, store: this.store, name, transform, pageSize, silenceMs, signal };
