@@ -3,7 +3,7 @@ import { text, timestamp } from './fields.ts';
 import { sizes } from './limits.ts';
 
 /** One condition, with the fields and limits of Kubernetes' `metav1.Condition`. */
-export const condition = z
+const condition = z
   .object({
     type: text(316).describe('What the condition is about.'),
     status: z.enum(['True', 'False', 'Unknown']).describe('True, False, or Unknown when it cannot be told.'),

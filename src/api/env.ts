@@ -91,6 +91,3 @@ export const envFromSource = withRule(
     holds: (source) => (source.configMapRef === undefined) !== (source.secretRef === undefined),
   },
 );
-
-export type EnvVar = z.output<typeof envVar>;
-export type EnvFromSource = z.output<typeof envFromSource>;

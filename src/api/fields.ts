@@ -22,7 +22,7 @@ export const dnsLabelPattern = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
 const dnsSubdomainPattern = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
 
 /** What the name of an Agent may be. */
-export const agentNameMessage = `must be the name of an Agent: at most ${maxNameLength} lowercase letters, digits and '-', and a letter or digit at both ends`;
+const agentNameMessage = `must be the name of an Agent: at most ${maxNameLength} lowercase letters, digits and '-', and a letter or digit at both ends`;
 
 /** The name of an Agent, as others refer to it. */
 export const agentName = () => matching(dnsLabelPattern, maxNameLength, agentNameMessage);

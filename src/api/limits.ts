@@ -63,4 +63,3 @@ export const profiles = {
   'agent-2x': { cpu: '1', memory: '2Gi' },
   'agent-3x': { cpu: '1500m', memory: '3Gi' },
 } as const satisfies Record<string, Profile>;
-export type ProfileName = keyof typeof profiles;

@@ -1,5 +1,5 @@
 /** Who owns an object: the garbage collector deletes it when no owner is left. */
-export interface OwnerReference {
+interface OwnerReference {
   apiVersion: string;
   kind: string;
   name: string;

@@ -31,7 +31,7 @@ export const labels = {
   session: 'bullpen.dev/session',
   /** `metadata.uid` of the Session that a pod serves: names can be used again, uids cannot. */
   sessionUid: 'bullpen.dev/session-uid',
-  /** {@link PodState} of a pod. */
+  /** State of a pod. `warm`: idle, may be claimed. `busy`: bound to a Session for good; when that is over, its phase is terminal. */
   state: 'bullpen.dev/state',
   /** Hash of everything in an Agent that changes its pods. */
   revision: 'bullpen.dev/revision',
@@ -43,9 +43,6 @@ export const labels = {
 
 /** Value of `labels.startedBy` on Sessions that were started over REST; the Agent's retention of Sessions is for these. */
 export const startedByGateway = 'gateway';
-
-/** `warm`: idle, may be claimed. `busy`: bound to a Session for good; when that is over, the pod's phase is terminal. */
-export type PodState = 'warm' | 'busy';
 
 /** Annotation keys. */
 export const annotations = {

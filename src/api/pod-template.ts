@@ -63,5 +63,3 @@ export const podTemplate = z.object({
       `Part of a pod spec, in the words of Kubernetes (kubectl explain pod.spec): nodeSelector, tolerations, affinity, runtimeClassName, volumes, imagePullSecrets, securityContext, priorityClassName, topologySpreadConstraints and so on. The container named ${agentContainer} is merged into the container of the agent: resources, volumeMounts, securityContext and so on. What is not allowed shows in the condition Ready of the Agent.`,
     ),
 });
-
-export type PodTemplate = z.output<typeof podTemplate>;

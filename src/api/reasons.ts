@@ -65,7 +65,6 @@ export const startKinds = {
   Cold: 'a pod was made for it',
   Warm: 'a waiting pod took it',
 } as const;
-export type StartKind = keyof typeof startKinds;
 
 /** Conditions of an Agent, in the form that kstatus, `kubectl wait`, Helm, Argo CD and Flux understand. */
 export const agentConditions = {

@@ -11,7 +11,7 @@ export interface CelRule {
 }
 
 /** Where a zod schema carries its CEL rules, under the name that they have in a CRD. */
-export const rulesKey = 'x-kubernetes-validations';
+const rulesKey = 'x-kubernetes-validations';
 
 /**
  * Adds a rule twice over: as CEL for the API server, and as a predicate for the controller, which also meets objects that were
@@ -32,7 +32,7 @@ export function withTransitionRule<S extends z.ZodType>(schema: S, rule: CelRule
 }
 
 /** The CEL rules that stand on a schema. */
-export function rulesOf(schema: z.ZodType): CelRule[] {
+function rulesOf(schema: z.ZodType): CelRule[] {
   const rules = schema.meta()?.[rulesKey];
   return Array.isArray(rules) ? (rules as CelRule[]) : [];
 }
