@@ -55,6 +55,14 @@ test('a refused Session counts with its reason and as an outcome', async () => {
   ]);
 });
 
+test('a name that no Agent has does not become a label', async () => {
+  const { metrics, lines } = setup();
+  for (let i = 0; i < 5; i++) metrics.sessionRejected({ namespace: 'calls', agent: `typo-${i}` }, 'AgentNotFound');
+  expect(await lines('reason="AgentNotFound"')).toEqual([
+    'bullpen_sessions_rejected_total{namespace="calls",agent="",reason="AgentNotFound"} 5',
+  ]);
+});
+
 test('times land in their histograms; times below zero, or not a number, count as zero', async () => {
   const { metrics, lines } = setup();
   metrics.sessionStarted('Cold', 0.004);
@@ -97,9 +105,9 @@ test('Sessions of namespaces and Agents that come and go leave nothing behind', 
   const { metrics, clock, lines } = setup();
   for (let i = 0; i < 1000; i++) {
     clock.ms += 1 * minutes;
-    metrics.sessionRejected({ namespace: `n${i}`, agent: '' }, 'AgentNotFound');
+    metrics.sessionRejected({ namespace: `n${i}`, agent: 'bot' }, 'AtCapacity');
   }
-  expect(await lines('reason="AgentNotFound"')).toHaveLength(10);
+  expect(await lines('reason="AtCapacity"')).toHaveLength(10);
 });
 
 test('every label is explained, and none is left over', () => {

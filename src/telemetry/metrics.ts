@@ -34,7 +34,7 @@ export interface ControllerMetrics {
   sessionWaited(seconds: number): void;
   /** A Session's end was recorded. `usedSeconds`: from admission to the end of its teardown. */
   sessionEnded(agent: AgentKey, end: { outcome: string; start: StartLabel; usedSeconds: number }): void;
-  /** A Session was refused. Leave `agent` empty when the Agent does not exist: its name is the caller's invention. */
+  /** A Session was refused. When that is for want of its Agent, the label `agent` stays empty: anybody can invent names. */
   sessionRejected(agent: AgentKey, reason: string): void;
   /** A Session was cut at its limit, `seconds` past it. */
   sessionCut(seconds: number): void;
@@ -104,7 +104,8 @@ export function createControllerMetrics(
       addSession(agent, outcome, start);
       addSeconds(agent, usedSeconds);
     },
-    sessionRejected(agent, reason) {
+    sessionRejected({ namespace, agent: name }, reason) {
+      const agent = { namespace, agent: reason === 'AgentNotFound' ? '' : name };
       const labels = { ...pick(agent), reason };
       addSession(agent, 'Rejected', 'None');
       metrics.sessionsRejected.inc(labels);

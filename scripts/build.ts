@@ -1,0 +1,67 @@
+/**
+ * Bundles the programs into `dist/main.js`: one file, because a controller or a command line must not spend a second
+ * on importing packages. `node --enable-source-maps dist/main.js controller` runs it.
+ */
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+import { ownSourceMap, type SourceMap } from './own-source-map.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = `${root}dist`;
+
+/** Packages in CommonJS call require(), which a module does not have. */
+const requireForCommonJs = [
+  `import { createRequire as bullpenCreateRequire } from 'node:module';`,
+  `const require = bullpenCreateRequire(import.meta.url);`,
+].join('\n');
+
+/**
+ * The client's generated models (and its exec, copy, log helpers) do nothing when imported, but its package.json does
+ * not say so. Said here, only what is used gets into the bundle.
+ */
+const dropUnusedModels: Plugin = {
+  name: 'drop-unused-models',
+  setup(esbuild) {
+    const entry = fileURLToPath(import.meta.resolve('@kubernetes/client-node'));
+    esbuild.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: entry, sideEffects: false }));
+    esbuild.onResolve({ filter: /^\..*\.js$/ }, ({ path, importer, resolveDir }) =>
+      importer.startsWith(dirname(entry)) ? { path: join(resolveDir, path), sideEffects: false } : undefined,
+    );
+  },
+};
+
+const { name, version, license } = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as Record<string, string>;
+
+await rm(dist, { recursive: true, force: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: ['src/main.ts'],
+  outfile: 'dist/main.js',
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  plugins: [dropUnusedModels],
+  banner: { js: requireForCommonJs },
+  // Less to parse at the start. Names stay, for stack traces, and lines stay short: Node prints the line of a crash.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 200,
+  define: {
+    BULLPEN_VERSION: JSON.stringify(version),
+    // ws looks for these two native packages, which are not there, in every folder above.
+    'process.env.WS_NO_BUFFER_UTIL': '"1"',
+    'process.env.WS_NO_UTF_8_VALIDATE': '"1"',
+  },
+  sourcemap: 'linked',
+  sourcesContent: false,
+  // Licences ask that their notices go with the bundle: dist/main.js.LEGAL.txt.
+  legalComments: 'linked',
+  logLevel: 'warning',
+});
+
+const map = JSON.parse(await readFile(`${dist}/main.js.map`, 'utf8')) as SourceMap;
+await writeFile(`${dist}/main.js.map`, JSON.stringify(ownSourceMap(map)));
+await writeFile(`${dist}/package.json`, `${JSON.stringify({ name, version, license, type: 'module' }, null, 2)}\n`);
