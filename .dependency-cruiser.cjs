@@ -23,13 +23,13 @@ module.exports = {
     {
       name: 'src-never-imports-tests',
       severity: 'error',
-      from: { path: '^src/' },
+      from: { path: '^src/', pathNot: '([.]test[.]ts$|/testing/)' },
       to: { path: '^(test|demo|scripts)/' },
     },
     {
       name: 'no-undeclared-packages',
       severity: 'error',
-      from: { path: '^src/' },
+      from: { path: '^src/', pathNot: '([.]test[.]ts$|/testing/)' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'unknown'] },
     },
   ],

@@ -1,3 +1,4 @@
+import { terminationSignal } from './kube/lifecycle.ts';
 import { runCheck } from './programs/check.ts';
 import { runController } from './programs/controller.ts';
 import { runRelease } from './programs/release.ts';
@@ -22,12 +23,9 @@ if (program === undefined) {
   process.exit(name === '--help' ? 0 : 2);
 }
 
-const stop = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const)
-  process.once(signal, () => stop.abort(new Error(`received ${signal}`)));
 
 try {
-  await program(process.env, stop.signal, args);
+  await program(process.env, terminationSignal(process), args);
   process.exit(0);
 } catch (error) {
   process.stderr.write(

@@ -1,5 +1,5 @@
 import type { KubeApi } from '../kube/api.ts';
-import { sleep, type Clock } from '../kube/clock.ts';
+import { abortable, sleep, type Clock } from '../kube/clock.ts';
 import { Controller } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Logger } from '../kube/logger.ts';
@@ -43,18 +43,14 @@ export interface LeaderDeps {
  * request under way, which the API server carries out within its timeout or never. Only then come complete, fresh lists.
  */
 export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cleanHandover: boolean }): Promise<void> {
-  const { clock, informers, logger } = deps;
+  const { clock, logger } = deps;
   const since = clock.monotonic();
-  if (!handover.cleanHandover) await sleep(clock, deps.mutationTimeoutMs, signal);
-  await Promise.all([
-    informers.agents.relist(),
-    informers.sessions.relist(),
-    informers.pods.relist(),
-    informers.nodes.whenSynced(signal),
-  ]);
-  await Promise.all([informers.budgets.whenSynced(signal), informers.policies.whenSynced(signal)]);
-  signal.throwIfAborted();
-
+  try {
+    await knowEverything(deps, signal, handover);
+  } catch (error) {
+    if (signal.aborted) return; // Told to stop before it began.
+    throw error;
+  }
   const { loops, caches, nodes, guarded } = createLoops(deps);
   const queues = createQueues({ clock, metrics: deps.kitMetrics });
   const run = (
@@ -90,7 +86,19 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
   } finally {
     stopRouting();
     for (const queue of Object.values(queues)) queue.shutDown();
+    await deps.events.stop();
   }
+}
+
+async function knowEverything(
+  { clock, informers, mutationTimeoutMs }: LeaderDeps,
+  signal: AbortSignal,
+  handover: { cleanHandover: boolean },
+): Promise<void> {
+  if (!handover.cleanHandover) await sleep(clock, mutationTimeoutMs, signal);
+  const fresh = [informers.agents.relist(), informers.sessions.relist(), informers.pods.relist()];
+  const synced = [informers.nodes, informers.budgets, informers.policies].map((informer) => informer.whenSynced(signal));
+  await abortable(Promise.all([...fresh, ...synced]), signal);
 }
 
 /** The loops and what they share. */

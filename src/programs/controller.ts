@@ -77,7 +77,7 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
   });
   const events = new EventRecorder({
     api,
-    component: 'bullpen-controller',
+    controller: 'bullpen.dev/controller',
     instance: identity,
     clock: systemClock,
     logger,
@@ -108,7 +108,6 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     });
   } finally {
     stopInformers.abort();
-    await events.close();
     await health.close();
     await Promise.all([api.close(), leaseApi.close()]);
   }
