@@ -6,6 +6,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { thirdPartyNotices } from './third-party-notices.ts';
 import { ownSourceMap, type SourceMap } from './own-source-map.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -35,7 +36,7 @@ const dropUnusedModels: Plugin = {
 const { name, version, license } = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as Record<string, string>;
 
 await rm(dist, { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: ['src/main.ts'],
   outfile: 'dist/main.js',
@@ -57,11 +58,14 @@ await build({
   },
   sourcemap: 'linked',
   sourcesContent: false,
-  // Licences ask that their notices go with the bundle: dist/main.js.LEGAL.txt.
-  legalComments: 'linked',
+  // They are in dist/LICENSES.txt, with the licences that stand in files.
+  legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 });
 
 const map = JSON.parse(await readFile(`${dist}/main.js.map`, 'utf8')) as SourceMap;
 await writeFile(`${dist}/main.js.map`, JSON.stringify(ownSourceMap(map)));
+const bundled = Object.keys(metafile.outputs['dist/main.js']?.inputs ?? {});
+await writeFile(`${dist}/LICENSES.txt`, await thirdPartyNotices(bundled, root));
 await writeFile(`${dist}/package.json`, `${JSON.stringify({ name, version, license, type: 'module' }, null, 2)}\n`);
