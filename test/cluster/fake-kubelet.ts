@@ -1,0 +1,249 @@
+import { Api, ApiError, readApiAccess } from './api.ts';
+import { createFakeNode, setNodeReady, waitUntilSchedulable } from './fake-node.ts';
+import { statusOf } from './fake-pod-status.ts';
+import { advance, type Exit, type FakedPod, type PodMemory, type PodScript, type StopCause } from './fake-pod.ts';
+
+export type { FakedPod, PodScript } from './fake-pod.ts';
+
+export interface FakeKubeletOptions {
+  kubeconfig: string;
+  /** How many nodes to play; they are called `fake-1`, `fake-2` and so on. Default 1. */
+  nodes?: number;
+  /** Before the number in a node's name; default `fake-`. */
+  namePrefix?: string;
+  /** How each pod behaves; asked whenever the pod changes, so its labels and annotations may tell. Default: starts at once, stays. */
+  script?: (pod: FakedPod) => PodScript;
+  /** Address of the n-th pod (from 0); default one in 127.64.0.0/10, which all lead to this machine. */
+  podIP?: (index: number) => string;
+  /** Told about calls that failed for another reason than a pod that is gone; default: nothing. */
+  onError?: (error: Error) => void;
+}
+
+/** Plays the kubelet for nodes without a machine: real Pod objects of a real apiserver start, run and end as a test says. */
+export interface FakeKubelet {
+  readonly nodes: readonly string[];
+  /** The containers of a running pod end now. */
+  exit(namespace: string, name: string, exit: Exit): void;
+  /** The pod is put off its node: phase Failed with this reason, for example Evicted. */
+  evict(namespace: string, name: string, cause?: StopCause): void;
+  /** Says whether a node is ready; `Unknown` is what the node controller says of a silent one. */
+  setReady(node: string, status: 'True' | 'False' | 'Unknown'): Promise<void>;
+  /** From now on nothing is done or noticed, as if every kubelet were down; `resume` catches up. */
+  pause(): void;
+  resume(): void;
+  /** Asks the script again for every pod. */
+  refresh(): void;
+  /** Stops playing. The nodes stay unless `removeNodes` is set. */
+  stop(options?: { removeNodes?: boolean }): Promise<void>;
+}
+
+interface Entry {
+  pod: FakedPod;
+  memory?: PodMemory;
+  index: number;
+  timer?: NodeJS.Timeout;
+  busy: boolean;
+  again: boolean;
+  /** The status that was written last. */
+  written?: string;
+  removed: boolean;
+}
+
+export async function startFakeKubelet(options: FakeKubeletOptions): Promise<FakeKubelet> {
+  const api = new Api(await readApiAccess(options.kubeconfig), 'fake-kubelet');
+  const prefix = options.namePrefix ?? 'fake-';
+  const nodes = Array.from({ length: options.nodes ?? 1 }, (_, index) => `${prefix}${index + 1}`);
+  const player = new Player(api, new Set(nodes), options);
+  await Promise.all(nodes.map((node, index) => createFakeNode(api, node, index)));
+  await Promise.all(nodes.map((node) => waitUntilSchedulable(api, node)));
+  const watching = player.watch();
+  return {
+    nodes,
+    exit: (namespace, name, exit) => player.order(namespace, name, { orderedExit: exit }),
+    evict: (namespace, name, cause = { reason: 'Evicted', message: 'The node was low on resource: memory.' }) =>
+      player.order(namespace, name, { orderedStop: cause }),
+    setReady: (node, status) => setNodeReady(api, node, status),
+    pause: () => player.pause(),
+    resume: () => player.resume(),
+    refresh: () => player.wakeAll(),
+    async stop({ removeNodes = false } = {}) {
+      player.stop();
+      await watching;
+      if (removeNodes) await Promise.all(nodes.map((node) => api.text('DELETE', `/api/v1/nodes/${node}`)));
+      await api.close();
+    },
+  };
+}
+
+class Player {
+  readonly #api: Api;
+  readonly #nodes: ReadonlySet<string>;
+  readonly #options: FakeKubeletOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #abort = new AbortController();
+  #paused = false;
+  #nextIndex = 0;
+
+  constructor(api: Api, nodes: ReadonlySet<string>, options: FakeKubeletOptions) {
+    this.#api = api;
+    this.#nodes = nodes;
+    this.#options = options;
+  }
+
+  /** Follows all pods until stopped. Every round begins with a list, so nothing is missed when a watch ends. */
+  async watch(): Promise<void> {
+    while (!this.#abort.signal.aborted) {
+      try {
+        await this.#listAndWatch();
+      } catch (error) {
+        if (this.#abort.signal.aborted) return;
+        this.#report(error);
+        // The apiserver may be restarting.
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    }
+  }
+
+  async #listAndWatch(): Promise<void> {
+    interface List {
+      metadata: { resourceVersion: string };
+      items: FakedPod[];
+    }
+    const bound = 'fieldSelector=spec.nodeName!%3D';
+    const list = await this.#api.call<List>('GET', `/api/v1/pods?${bound}`);
+    const present = new Set(list.items.map((pod) => pod.metadata.uid));
+    for (const pod of list.items) this.#onPod(pod);
+    for (const entry of this.#entries.values()) if (!present.has(entry.pod.metadata.uid)) this.#onDeleted(entry.pod);
+    const path = `/api/v1/pods?watch=1&${bound}&resourceVersion=${list.metadata.resourceVersion}`;
+    for await (const event of this.#api.lines<{ type: string; object: FakedPod }>(path, this.#abort.signal)) {
+      if (event.type === 'ERROR') return;
+      if (event.type === 'DELETED') this.#onDeleted(event.object);
+      else this.#onPod(event.object);
+    }
+  }
+
+  #onPod(pod: FakedPod): void {
+    if (!this.#nodes.has(pod.spec.nodeName ?? '')) return;
+    let entry = this.#entries.get(pod.metadata.uid);
+    if (entry === undefined) {
+      entry = { pod, index: this.#nextIndex, busy: false, again: false, removed: false };
+      this.#nextIndex += 1;
+      this.#entries.set(pod.metadata.uid, entry);
+    }
+    entry.pod = pod;
+    this.#wake(entry);
+  }
+
+  #onDeleted(pod: FakedPod): void {
+    clearTimeout(this.#entries.get(pod.metadata.uid)?.timer);
+    this.#entries.delete(pod.metadata.uid);
+  }
+
+  order(namespace: string, name: string, order: Partial<PodMemory>): void {
+    for (const entry of this.#entries.values()) {
+      const { metadata } = entry.pod;
+      if (metadata.namespace !== namespace || metadata.name !== name || entry.memory === undefined) continue;
+      entry.memory = { ...entry.memory, ...order };
+      this.#wake(entry);
+      return;
+    }
+    throw new Error(`no fake node runs pod ${namespace}/${name}`);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.wakeAll();
+  }
+
+  wakeAll(): void {
+    for (const entry of this.#entries.values()) this.#wake(entry);
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    for (const entry of this.#entries.values()) clearTimeout(entry.timer);
+    this.#entries.clear();
+  }
+
+  /** One call at a time per pod; what happens meanwhile is seen in one more round. */
+  #wake(entry: Entry): void {
+    entry.again = true;
+    if (entry.busy) return;
+    entry.busy = true;
+    void this.#work(entry).finally(() => (entry.busy = false));
+  }
+
+  async #work(entry: Entry): Promise<void> {
+    while (entry.again && !this.#paused && this.#entries.has(entry.pod.metadata.uid)) {
+      entry.again = false;
+      try {
+        await this.#step(entry);
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) continue;
+        this.#report(error);
+        this.#wakeLater(entry, 200);
+      }
+    }
+  }
+
+  async #step(entry: Entry): Promise<void> {
+    const { pod } = entry;
+    const script = this.#options.script?.(pod) ?? {};
+    // A pod that was over before this kubelet knew it needs nothing but its removal.
+    const over = entry.memory === undefined && /^(Succeeded|Failed)$/.test(pod.status?.phase ?? '');
+    if (script.acknowledge === false) return;
+    const now = Date.now();
+    if (!over) {
+      const first = entry.memory === undefined;
+      const { memory, wakeAt } = advance(entry.memory, pod, script, now);
+      entry.memory = memory;
+      // A kubelet first reports that it has seen the pod, then what became of it.
+      const { seenAt, startTime } = memory;
+      if (first && pod.status?.phase === 'Pending') await this.#writeStatus(entry, { seenAt, startTime }, script, now);
+      await this.#writeStatus(entry, memory, script, now);
+      if (wakeAt !== undefined) this.#wakeLater(entry, wakeAt - now);
+    }
+    const goes = pod.metadata.deletionTimestamp !== undefined && (over || entry.memory?.end !== undefined);
+    if (goes && !entry.removed) {
+      const preconditions = { uid: pod.metadata.uid };
+      await this.#api.text('DELETE', podPath(pod), { gracePeriodSeconds: 0, preconditions });
+      // With a finalizer it stays for a while; there is nothing more to do for it.
+      entry.removed = true;
+    }
+  }
+
+  /** As a kubelet does: a patch of the status, tied to the uid, and only when something has changed. */
+  async #writeStatus(entry: Entry, memory: PodMemory, script: PodScript, now: number): Promise<void> {
+    const { pod, index } = entry;
+    const podIP = this.#options.podIP?.(index) ?? defaultPodIP(index);
+    const status = statusOf(memory, pod, script, { podIP, hostIP: '127.0.0.1' }, now);
+    const text = JSON.stringify(status);
+    if (entry.written === text) return;
+    const patch = { metadata: { uid: pod.metadata.uid }, status };
+    const type = 'application/strategic-merge-patch+json';
+    await this.#api.text('PATCH', `${podPath(pod)}/status`, patch, type);
+    entry.written = text;
+  }
+
+  #wakeLater(entry: Entry, delayMs: number): void {
+    clearTimeout(entry.timer);
+    entry.timer = setTimeout(() => this.#wake(entry), delayMs);
+  }
+
+  #report(error: unknown): void {
+    if (!this.#abort.signal.aborted) this.#options.onError?.(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+function podPath({ metadata }: FakedPod): string {
+  return `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}`;
+}
+
+function defaultPodIP(index: number): string {
+  const number = index + 1;
+  return `127.${64 + ((number >> 16) & 63)}.${(number >> 8) & 255}.${number & 255}`;
+}
