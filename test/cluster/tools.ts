@@ -11,13 +11,19 @@ export function clusterTools(
   provider: Cluster['provider'],
   log: (line: string) => void,
 ): Pick<Cluster, 'kubectl' | 'helm'> {
-  const program = async (name: 'kubectl' | 'helm'): Promise<string> => {
-    const installed = provider === 'binaries' ? undefined : await findProgram(name);
-    return installed ?? (await ensureBinary(name, log)).path;
-  };
   const tool =
     (name: 'kubectl' | 'helm'): Cluster['kubectl'] =>
     async (args, options = {}) =>
-      run(await program(name), args, { ...options, env: { ...options.env, KUBECONFIG: kubeconfig } });
+      run(await toolPath(name, provider, log), args, { ...options, env: { ...options.env, KUBECONFIG: kubeconfig } });
   return { kubectl: tool('kubectl'), helm: tool('helm') };
+}
+
+/** Where the kubectl or helm is that {@link clusterTools} uses; builds it if need be. */
+export async function toolPath(
+  name: 'kubectl' | 'helm',
+  provider: Cluster['provider'],
+  log: (line: string) => void,
+): Promise<string> {
+  const installed = provider === 'binaries' ? undefined : await findProgram(name);
+  return installed ?? (await ensureBinary(name, log)).path;
 }
