@@ -1,0 +1,68 @@
+{{/* What the controller does in each namespace that it serves. */}}
+{{- define "bullpen.controllerRules" -}}
+- apiGroups: [bullpen.dev]
+  resources: [agents]
+  verbs: [get, list, watch]
+- apiGroups: [bullpen.dev]
+  resources: [agents/status]
+  verbs: [patch]
+# Sessions whose time to be kept is over are deleted.
+- apiGroups: [bullpen.dev]
+  resources: [sessions]
+  verbs: [get, list, watch, delete]
+- apiGroups: [bullpen.dev]
+  resources: [sessions/status]
+  verbs: [patch]
+# To own pods in a way that blocks the owner's deletion, where the admission plugin OwnerReferencesPermissionEnforcement is on.
+- apiGroups: [bullpen.dev]
+  resources: [agents/finalizers, sessions/finalizers]
+  verbs: [update]
+- apiGroups: ['']
+  resources: [pods]
+  verbs: [get, list, watch, create, patch, delete]
+# The one that a Session names in bodyFrom: is it labelled as a body, and small enough? Secrets are never listed.
+- apiGroups: ['']
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+{{ include "bullpen.eventRules" . }}
+{{- end -}}
+
+{{- define "bullpen.eventRules" -}}
+- apiGroups: ['', events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* What no Role can give, because it is not in a namespace: a node that is gone has lost its sessions. */}}
+{{- define "bullpen.nodeRules" -}}
+- apiGroups: ['']
+  resources: [nodes]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{/* What `release` does to the pods of sessions. */}}
+{{- define "bullpen.releaseRules" -}}
+- apiGroups: ['']
+  resources: [pods]
+  verbs: [get, list, patch]
+{{- end -}}
+
+{{/* The account of the controller as the subject of a binding. */}}
+{{- define "bullpen.controllerSubjects" -}}
+- kind: ServiceAccount
+  name: {{ include "bullpen.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{- define "bullpen.releaseSubjects" -}}
+- kind: ServiceAccount
+  name: {{ include "bullpen.releaseName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
