@@ -124,9 +124,8 @@ export class Store<T extends KubeObject> {
     const key = keyOf(object);
     const stored = this.#objects.get(key);
     if (type === 'DELETED') {
-      // A deletion has a version of its own, the one that its reply to us may have carried, too: equal counts.
-      const same = stored?.metadata.uid === object.metadata.uid;
-      if (stored !== undefined && same && !newer(stored, object.metadata.resourceVersion)) this.#remove(key, stored);
+      // The version is that of the deletion, so what is not newer is gone. It may be equal: the reply to a DELETE carries it, too.
+      if (stored !== undefined && !newer(stored, object.metadata.resourceVersion)) this.#remove(key, stored);
     } else if (this.#isNews(object, stored)) {
       this.#put(key, object, stored);
       this.#unconfirmed.delete(key);

@@ -92,6 +92,9 @@ export class ScriptedServer {
   readonly #server: Server;
   readonly #arrived: ScriptedRequest[] = [];
   readonly #waiting: ((request: ScriptedRequest) => void)[] = [];
+  readonly #scheme: 'http' | 'https';
+  /** Where it listens. */
+  url = '';
   /** TCP connections accepted so far. */
   connections = 0;
 
@@ -103,6 +106,7 @@ export class ScriptedServer {
         () => undefined, // the client gave up while it sent
       );
     };
+    this.#scheme = tls === undefined ? 'http' : 'https';
     this.#server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
     this.#server.on('connection', () => this.connections++);
     // Tests decide when a connection ends.
@@ -115,7 +119,8 @@ export class ScriptedServer {
     this.#server.listen(port, '127.0.0.1');
     await once(this.#server, 'listening');
     const { port: bound } = this.#server.address() as AddressInfo;
-    return `${this.#server instanceof Object && 'setSecureContext' in this.#server ? 'https' : 'http'}://127.0.0.1:${bound}`;
+    this.url = `${this.#scheme}://127.0.0.1:${bound}`;
+    return this.url;
   }
 
   /** The next request that no test has taken yet, as soon as it is there. */
