@@ -58,7 +58,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
 }
 
 /** The routes, without a server. */
-export function createHealthApp(options: Omit<HealthServerOptions, 'port' | 'host'>): Express {
+function createHealthApp(options: Omit<HealthServerOptions, 'port' | 'host'>): Express {
   const { registry, live, ready, logger } = options;
   const app = express();
   app.disable('x-powered-by');

@@ -4,8 +4,7 @@ import { pino, stdTimeFunctions, type DestinationStream, type Logger as PinoLogg
 export type Logger = PinoLogger;
 
 /** Accepted by `log.level` of the configuration, from the most to the least talkative. */
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 export interface LoggerOptions {
   readonly level: LogLevel;

@@ -21,7 +21,7 @@ export interface Manifest {
   roleRef?: { kind: string; name: string };
 }
 
-export interface Rule {
+interface Rule {
   apiGroups: string[];
   resources: string[];
   resourceNames?: string[];
