@@ -49,7 +49,6 @@ export async function runSessions(tutorial: Tutorial): Promise<void> {
     'An Agent is an image with limits. This one counts to 20, a number a second; at most 3 sessions of it run at one time.',
   );
   await tutorial.type(`kubectl create namespace ${NAMESPACE}`);
-  await tutorial.ask(`kubectl config set-context --current --namespace=${NAMESPACE}`);
   await tutorial.type(`kubectl apply --namespace ${NAMESPACE} -f examples/agent.yaml`);
   await tutorial.type(`kubectl wait --namespace ${NAMESPACE} agent/counter --for=condition=Ready --timeout=30s`);
 
@@ -116,7 +115,6 @@ export async function uninstallBullpen(tutorial: Tutorial): Promise<void> {
     'The chart leaves the two resource definitions behind, since deleting them would delete everybody’s Agents and Sessions.',
   );
   await tutorial.type(`helm uninstall bullpen --namespace ${SYSTEM} --wait`);
-  await tutorial.ask('kubectl config set-context --current --namespace=default');
 }
 
 async function apply(tutorial: Tutorial, sessions: readonly (readonly [name: string, line: string])[]): Promise<void> {

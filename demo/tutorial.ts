@@ -22,7 +22,7 @@ export class Tutorial {
   }
 
   say(text: string): void {
-    this.#print(`${text.trim()}\n`);
+    this.#print(text.trim());
   }
 
   /** Shows a command line, runs it in a shell, and shows what it prints. Rejects when it fails. */
@@ -33,13 +33,6 @@ export class Tutorial {
     if (code !== 0)
       throw new Error(`this command failed with exit code ${String(code)}: ${line}${quiet ? `\n${output}` : ''}`);
     return output;
-  }
-
-  /** Runs a command that the reader need not see. */
-  async ask(line: string): Promise<string> {
-    const { code, output } = await this.#run(line, undefined, false);
-    if (code !== 0) throw new Error(`this command failed with exit code ${String(code)}: ${line}\n${output}`);
-    return output.trim();
   }
 
   #run(line: string, input: string | undefined, show: boolean): Promise<{ code: number | null; output: string }> {

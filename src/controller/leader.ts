@@ -97,7 +97,9 @@ async function knowEverything(
 ): Promise<void> {
   if (!handover.cleanHandover) await sleep(clock, mutationTimeoutMs, signal);
   const fresh = [informers.agents.relist(), informers.sessions.relist(), informers.pods.relist()];
-  const synced = [informers.nodes, informers.budgets, informers.policies].map((informer) => informer.whenSynced(signal));
+  const synced = [informers.nodes, informers.budgets, informers.policies].map((informer) =>
+    informer.whenSynced(signal),
+  );
   await abortable(Promise.all([...fresh, ...synced]), signal);
 }
 
