@@ -2,6 +2,8 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { AgentSeries, type AgentKey } from './agent-series.ts';
 import { controllerCatalogue, programCatalogue, registerCatalogue } from './catalogue.ts';
 
+export type { AgentKey } from './agent-series.ts';
+
 /** What an Agent's gauges show. */
 interface AgentCounts {
   /** Sessions admitted and not ended. */
