@@ -11,7 +11,8 @@ import { planAgent, type AgentPlan, type AgentState, type LivePod } from './agen
 import { judgeAgent, type AgentVerdict } from './agent-state.ts';
 import type { AgentStatusWriter } from './agent-status-writer.ts';
 import { forEachBounded } from './bounded.ts';
-import { agents, INDEX, sessions as sessionResource, splitKey, type Caches } from './caches.ts';
+import { agents, sessions as sessionResource } from '../api/resources.ts';
+import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
 import type { SessionStarter } from './session-starter.ts';
 import type { Announcer } from './announcer.ts';

@@ -1,14 +1,10 @@
 import type { Agent } from '../api/agent.ts';
-import { group, labels, managedBy, version } from '../api/names.ts';
+import { labels, managedBy } from '../api/names.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeObject, Node, Pod } from '../kube/objects.ts';
-import type { Resource } from '../kube/resources.ts';
 import type { Store } from '../kube/store.ts';
 import { isLive } from '../pods/pod-facts.ts';
 import { isFinished } from './session-status.ts';
-
-export const agents: Resource<Agent> = { group, version, plural: 'agents', kind: 'Agent', namespaced: true };
-export const sessions: Resource<Session> = { group, version, plural: 'sessions', kind: 'Session', namespaced: true };
 
 /** The pods that are ours, warm or bound. */
 export const OUR_PODS = `${labels.managedBy}=${managedBy},${labels.agent}`;

@@ -8,7 +8,8 @@ import type { Logger } from '../kube/logger.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
 import type { NetworkPolicy, Node, Pod, PodDisruptionBudget } from '../kube/objects.ts';
 import { networkPolicies, nodes, podDisruptionBudgets, pods } from '../kube/resources.ts';
-import { agentIndexes, agents, OUR_PODS, podIndexes, sessionIndexes, sessions } from './caches.ts';
+import { agents, sessions } from '../api/resources.ts';
+import { agentIndexes, OUR_PODS, podIndexes, sessionIndexes } from './caches.ts';
 import { slimNode, slimPod, slimSession, withoutManagedFields } from './slim.ts';
 
 export interface Informers {

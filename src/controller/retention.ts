@@ -12,7 +12,8 @@ import { pods as podResource, type Resource } from '../kube/resources.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { lastFinishedAt } from '../pods/pod-facts.ts';
 import { forEachBounded } from './bounded.ts';
-import { INDEX, refOf, sessions as sessionResource, type Caches } from './caches.ts';
+import { sessions as sessionResource } from '../api/resources.ts';
+import { INDEX, refOf, type Caches } from './caches.ts';
 
 type Retention = AgentSpec['retention'];
 

@@ -2,7 +2,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { Agent, AgentSpecInput } from '../../src/api/agent.ts';
 import { apiVersion } from '../../src/api/names.ts';
 import type { Session, SessionSpec } from '../../src/api/session.ts';
-import { agents, sessions } from '../../src/controller/caches.ts';
+import { agents, sessions } from '../../src/api/resources.ts';
 import { systemClock } from '../../src/kube/clock.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
