@@ -77,6 +77,7 @@ export class AgentLoop {
       agent: stateOf(agent, verdict),
       sessions: open,
       livePods,
+      bound: this.#bound(key, open),
       retryAt: this.#starter.retryTimes(key, open),
       tellPositions,
       now: this.#clock.now(),
@@ -148,6 +149,13 @@ export class AgentLoop {
     for (const pod of this.#pending.ofAgent(key))
       if (!known.has(pod.name)) live.push({ name: pod.name, sessionUid: pod.sessionUid });
     return live;
+  }
+
+  #bound(key: string, open: readonly Session[]): Set<string> {
+    const bound = new Set(this.#pending.ofAgent(key).map((pod) => pod.sessionUid));
+    for (const { metadata } of open)
+      if (this.#caches.pods.countByIndex(INDEX.sessionUid, metadata.uid) > 0) bound.add(metadata.uid);
+    return bound;
   }
 
   async #carryOutStatuses(plan: AgentPlan): Promise<void> {

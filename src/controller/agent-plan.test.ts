@@ -13,6 +13,7 @@ function plan(sessions: Session[], view: Partial<AgentView> = {}, seconds = 0): 
     agent: serving({ scaling: { maxAgents: 2 } }),
     sessions,
     livePods: [],
+    bound: new Set((view.livePods ?? []).flatMap(({ sessionUid }) => sessionUid ?? [])),
     retryAt: new Map(),
     tellPositions: true,
     now: EPOCH + seconds * 1000,
@@ -153,6 +154,13 @@ describe('the queue', () => {
     const told = plan([other, ...line], { agent }, 3);
     expect(told.statuses).toHaveLength(QUEUE_POSITIONS_TOLD);
     expect(told.toldPositions).toBe(true);
+  });
+});
+
+describe('a Session whose pod has ended before its status says that it had one', () => {
+  it('is left to the session loop: it ran, so it is neither rejected nor started again', () => {
+    const session = makeSession('a', { spec: { stop: true } });
+    expect(plan([session], { bound: new Set(['uid-a']) })).toMatchObject({ start: [], statuses: [] });
   });
 });
 

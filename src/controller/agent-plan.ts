@@ -18,6 +18,8 @@ export interface AgentView {
   sessions: readonly Session[];
   /** Pods of this Agent's name that are live, and pods whose creation is under way or whose result is not known. */
   livePods: readonly LivePod[];
+  /** Sessions that have a pod, live or ended, or that may have one: what becomes of them is not decided here. */
+  bound: ReadonlySet<string>;
   /** Failed creations: not tried again before this time (Unix milliseconds), by the Session's uid. */
   retryAt: ReadonlyMap<string, number>;
   /** Whether it is time to tell Sessions near the head of the queue that they have moved. */
@@ -65,11 +67,10 @@ export const QUEUE_POSITIONS_TOLD = 20;
 
 export function planAgent(view: AgentView): AgentPlan {
   const { now } = view;
-  const bound = new Set(view.livePods.map((pod) => pod.sessionUid).filter((uid) => uid !== undefined));
+  const holders = new Set(view.livePods.map((pod) => pod.sessionUid).filter((uid) => uid !== undefined));
   const unbound = view.sessions.filter(
-    (session) => session.status?.podUID === undefined && !bound.has(session.metadata.uid),
+    (session) => session.status?.podUID === undefined && !view.bound.has(session.metadata.uid),
   );
-  const holders = new Set(bound);
   for (const session of view.sessions) if (isActive(session)) holders.add(session.metadata.uid);
   const plan: AgentPlan = {
     start: [],

@@ -59,7 +59,7 @@ export class SessionLoop {
     // Cannot happen while pods are named after their Session; should somebody copy one by hand, it serves nobody.
     for (const other of others) await this.#discard(other);
     // The reply to an earlier release may have been lost.
-    if (pod === undefined || !hasOurFinalizer(pod)) this.#ledger.close(uid);
+    if (pod === undefined || !hasOurFinalizer(pod)) this.#ledger.settle(uid);
     const node = await this.#nodes.stateOf(pod?.spec?.nodeName);
     const plan = planSession({ session, pod, node, now: this.#clock.now() });
     try {
@@ -124,8 +124,8 @@ export class SessionLoop {
     const ops = removeFinalizerPatch(latest, sessionRecordFinalizer);
     if (ops.length === 0) return;
     const released = await this.#api.patch(podResource, refOf(pod), { type: 'json', ops });
-    // A pod that was being deleted is gone with its last finalizer: the watch says so, and the reply must not bring it back.
-    if (released.metadata.deletionTimestamp === undefined) this.#caches.pods.writeThrough(released);
+    // A pod that was being deleted is gone with its last finalizer; the watch will say so.
+    this.#caches.pods.writeThrough(released);
     this.#metrics.finalizerReleased();
   }
 

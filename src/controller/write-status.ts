@@ -19,9 +19,10 @@ export async function writeStatus<T extends KubeObject & { status?: object }>(
   object: T,
   status: NonNullable<T['status']>,
 ): Promise<T> {
-  const phase = (object.status as { phase?: string } | undefined)?.phase;
   const ops: JsonPatchOp[] = [{ op: 'test', path: '/metadata/uid', value: object.metadata.uid }];
-  if (phase !== undefined) ops.push({ op: 'test', path: '/status/phase', value: phase });
+  // What is missing tests equal to null.
+  if (object.status === undefined) ops.push({ op: 'test', path: '/status', value: null });
+  else ops.push({ op: 'test', path: '/status/phase', value: (object.status as { phase?: string }).phase ?? null });
   ops.push({ op: 'add', path: '/status', value: status });
   const written = await api.patch(resource, refOf(object), { type: 'json', ops }, { subresource: 'status' });
   store.writeThrough(written);

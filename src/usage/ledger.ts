@@ -24,6 +24,8 @@ export interface Usage {
 export class Ledger {
   readonly #metrics: ControllerMetrics;
   readonly #open = new Map<string, Usage>();
+  /** Counted, while the cache may still show the pod as not let go. */
+  readonly #counted = new Set<string>();
 
   constructor(metrics: ControllerMetrics) {
     this.#metrics = metrics;
@@ -31,7 +33,7 @@ export class Ledger {
 
   /** The pod of the session with this uid is about to be let go. */
   open(sessionUid: string, usage: Usage): void {
-    this.#open.set(sessionUid, usage);
+    if (!this.#counted.has(sessionUid)) this.#open.set(sessionUid, usage);
   }
 
   /** It has been let go: count it, if that was ours to do. */
@@ -39,7 +41,14 @@ export class Ledger {
     const usage = this.#open.get(sessionUid);
     if (usage === undefined) return;
     this.#open.delete(sessionUid);
+    this.#counted.add(sessionUid);
     this.count(usage);
+  }
+
+  /** The cache shows that its pod is let go, or gone: count it if that is still to be done, and remember it no longer. */
+  settle(sessionUid: string): void {
+    this.close(sessionUid);
+    this.#counted.delete(sessionUid);
   }
 
   /** Counts a session that has no pod to let go. */
