@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeConfig } from '@kubernetes/client-node';
-import type { Clock } from './clock.ts';
+import { settlesWithin, type Clock } from './clock.ts';
 import type { Credentials, CredentialSource } from './credentials.ts';
 import type { Logger } from './logger.ts';
 
@@ -11,6 +11,12 @@ import type { Logger } from './logger.ts';
  * client-go's number; a kubelet renews a token when a fifth of its life (at least two minutes) is left.
  */
 const refreshMs = 60_000;
+
+/** How long reading them may take; an exec plugin may wait for a person or a network. */
+const readTimeoutMs = 30_000;
+
+/** A 401 makes us read them again, but not more often than this: a plugin run for every refused request would be a storm. */
+const shortestRefreshMs = 1000;
 
 export interface KubeConfigCredentialsOptions {
   clock: Clock;
@@ -27,6 +33,7 @@ export class KubeConfigCredentials implements CredentialSource {
   #config: KubeConfig;
   #current: Credentials | undefined;
   #loadedAt = -Infinity;
+  #reload = false;
   #loading: Promise<Credentials> | undefined;
 
   /** Pass a function rather than a KubeConfig to have the kubeconfig file itself read again after a 401. */
@@ -39,8 +46,7 @@ export class KubeConfigCredentials implements CredentialSource {
   /** The URL of the API server. */
   get server(): string {
     const cluster = this.#config.getCurrentCluster();
-    if (cluster === null)
-      throw new Error('the kubeconfig has no current context with a cluster: run `kubectl config use-context`');
+    if (cluster === null) throw new Error('no cluster is chosen: set one with `kubectl config use-context`');
     if (cluster.proxyUrl) throw new Error(`the kubeconfig wants a proxy (${cluster.proxyUrl}), which is not supported`);
     return cluster.server;
   }
@@ -53,22 +59,29 @@ export class KubeConfigCredentials implements CredentialSource {
   }
 
   invalidate(): void {
+    if (this.#options.clock.monotonic() - this.#loadedAt < shortestRefreshMs) return;
     this.#loadedAt = -Infinity;
-    this.#config = this.#load();
+    this.#reload = true;
   }
 
   /** What we had goes on being used while its source cannot be read: it may well be good still. */
   async #refresh(): Promise<Credentials> {
+    const { clock, logger } = this.#options;
     try {
-      const read = await readCredentials(this.#config);
+      if (this.#reload) this.#config = this.#load();
+      this.#reload = false;
+      const reading = readCredentials(this.#config);
+      const inTime = await settlesWithin(clock, reading, readTimeoutMs);
+      if (!inTime) throw new Error(`the credentials were not there after ${readTimeoutMs} ms`);
+      const read = await reading;
       const tls =
         this.#current !== undefined && isDeepStrictEqual(this.#current.tls, read.tls) ? this.#current.tls : read.tls;
       this.#current = { headers: read.headers, tls };
     } catch (error) {
       if (this.#current === undefined) throw error;
-      this.#options.logger?.warn({ err: error }, 'cannot read the Kubernetes credentials again; using the old ones');
+      logger?.warn({ err: error }, 'cannot read the Kubernetes credentials again; using the old ones');
     }
-    this.#loadedAt = this.#options.clock.monotonic();
+    this.#loadedAt = clock.monotonic();
     return this.#current;
   }
 }

@@ -216,6 +216,6 @@ it('never goes back in time, never brings back what was deleted, and in the end 
       model.drain();
       model.check();
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
 });

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 
 /** One request, which the test answers when and as badly as it likes. */
@@ -17,6 +17,7 @@ export class ScriptedRequest {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly response: ServerResponse;
+  readonly socket: Socket;
   /** Resolves when the connection is closed, by whoever. */
   readonly closed: Promise<unknown>;
 
@@ -26,6 +27,7 @@ export class ScriptedRequest {
     this.headers = message.headers;
     this.body = body;
     this.response = response;
+    this.socket = message.socket;
     this.closed = new Promise((resolve) => message.socket.once('close', resolve));
   }
 
@@ -83,7 +85,7 @@ export class ScriptedRequest {
 
   /** Breaks the connection (RST). */
   reset(): void {
-    this.response.socket?.resetAndDestroy();
+    this.socket.resetAndDestroy();
   }
 }
 
