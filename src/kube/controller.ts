@@ -1,4 +1,4 @@
-import { abortReason, type Clock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import type { Logger } from './logger.ts';
 import type { KubeMetrics } from './metrics.ts';
 import type { WorkQueue } from './work-queue.ts';
@@ -58,7 +58,7 @@ export class Controller {
   }
 
   async #reconcile(key: string, signal: AbortSignal): Promise<void> {
-    const { name, queue, reconcile, clock, metrics } = this.#options;
+    const { name, queue, reconcile, clock, logger, metrics } = this.#options;
     const started = clock.monotonic();
     let result: 'success' | 'requeue_after' | 'error' = 'success';
     try {
@@ -69,17 +69,20 @@ export class Controller {
         queue.addAfter(key, wish.requeueAfterMs);
       }
     } catch (error) {
+      if (signal.aborted) {
+        // Most likely because we are stopping, and nobody will come back to it here: the next leader looks at every key.
+        logger?.info({ err: error, controller: name, key }, 'reconciliation broken off');
+        return;
+      }
       result = 'error';
-      this.#failed(key, error, signal);
+      this.#failed(key, error);
     }
     metrics?.count('reconcileTotal', { controller: name, result });
     metrics?.observe('reconcileTime', { controller: name }, (clock.monotonic() - started) / 1000);
   }
 
-  #failed(key: string, error: unknown, signal: AbortSignal): void {
+  #failed(key: string, error: unknown): void {
     const { name, queue, logger, metrics } = this.#options;
-    // What fails because we are stopping is no failure, and nobody will come back to it.
-    if (signal.aborted && (error === signal.reason || error === abortReason(signal))) return;
     metrics?.count('reconcileErrors', { controller: name });
     if (error instanceof TerminalError) {
       metrics?.count('terminalReconcileErrors', { controller: name });

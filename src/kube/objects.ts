@@ -1,5 +1,4 @@
 import type {
-  V1ConfigMap,
   V1LeaseSpec,
   V1NamespaceSpec,
   V1NamespaceStatus,
@@ -99,12 +98,6 @@ export interface Secret extends KubeObject {
   data?: NonNullable<Raw<V1Secret>['data']>;
   /** Write only: the server moves it into `data`. */
   stringData?: NonNullable<Raw<V1Secret>['stringData']>;
-}
-
-export interface ConfigMap extends KubeObject {
-  immutable?: boolean;
-  data?: NonNullable<Raw<V1ConfigMap>['data']>;
-  binaryData?: NonNullable<Raw<V1ConfigMap>['binaryData']>;
 }
 
 export interface Lease extends KubeObject {

@@ -18,8 +18,6 @@ export class ScriptedRequest {
   readonly body: string;
   readonly response: ServerResponse;
   readonly socket: Socket;
-  /** Resolves when the connection is closed, by whoever. */
-  readonly closed: Promise<unknown>;
 
   constructor(message: IncomingMessage, body: string, response: ServerResponse) {
     this.method = message.method ?? '';
@@ -28,12 +26,16 @@ export class ScriptedRequest {
     this.body = body;
     this.response = response;
     this.socket = message.socket;
-    this.closed = new Promise((resolve) => message.socket.once('close', resolve));
   }
 
   /** `GET /api/v1/pods`, with `WATCH` for watches. */
   get what(): string {
     return `${this.url.searchParams.has('watch') ? 'WATCH' : this.method} ${this.url.pathname}`;
+  }
+
+  /** Resolves when the connection is closed, by whoever. */
+  get closed(): Promise<unknown> {
+    return this.socket.closed ? Promise.resolve() : new Promise((resolve) => this.socket.once('close', resolve));
   }
 
   query(name: string): string | null {
