@@ -47,7 +47,7 @@ it('comes back to a failed key later each time, and forgets its failures when it
   const times: number[] = [];
   void run(() => {
     times.push(clock.monotonic());
-    return times.length < 4 ? Promise.reject(new Error('no')) : Promise.resolve(undefined);
+    return times.length < 4 ? Promise.reject(new Error('no')) : Promise.resolve();
   });
   queue.add('a');
   await clock.advanceAsync(1000);
@@ -121,7 +121,7 @@ it('counts results as controller-runtime does; an end by shutdown is no failure'
       stop.abort();
       return Promise.reject(signal.reason as Error);
     }
-    return Promise.resolve(undefined);
+    return Promise.resolve();
   });
   for (const key of ['good', 'bad', 'terminal', 'again']) queue.add(key);
   await clock.advanceAsync(0);

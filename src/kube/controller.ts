@@ -13,7 +13,8 @@ export interface ReconcileResult {
  * Makes the world agree with what the object of this key says now. It is told the key only, never what happened: it must
  * look at everything itself, and be right when called too often. The signal is aborted at shutdown: begin nothing new then.
  */
-export type Reconcile = (key: string, signal: AbortSignal) => Promise<ReconcileResult | undefined> | Promise<void>;
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- an async function that returns nothing is a Promise<void>
+export type Reconcile = (key: string, signal: AbortSignal) => Promise<ReconcileResult | undefined | void>;
 
 /** Thrown by a reconciliation that no retry can mend; only a change of the object makes it run again. */
 export class TerminalError extends Error {
