@@ -20,7 +20,10 @@ export async function pauseImage(): Promise<ImageSpec> {
   return { name: imageNames.pause, config, layers: [await busyboxFiles()] };
 }
 
-/** A shell with the usual small tools, also a web server (`httpd`) and client (`wget`), for scripted agents. */
+/**
+ * A shell with the usual small tools, also a web server (`httpd`) and client (`wget`), for scripted agents. Debian's `wget -T` crashes;
+ * `timeout 3 wget` works.
+ */
 export async function busyboxImage(): Promise<ImageSpec> {
   const applets = (await run('busybox', ['--list'])).stdout.trim().split('\n').sort();
   const links = applets

@@ -56,7 +56,7 @@ export interface Binary {
 }
 
 /** Where a binary is, whether built already or not: `CACHE/binaries/FOLDER-VERSION/NAME`. */
-export async function locateBinary(name: BinaryName): Promise<Binary> {
+async function locateBinary(name: BinaryName): Promise<Binary> {
   const { source, version } = await pinned(name);
   return { path: join(cacheFolder(), 'binaries', `${source.folder}-${version}`, name), version };
 }

@@ -12,11 +12,9 @@ const version2Beside = 'unified';
  */
 export async function createCgroup(name: string): Promise<void> {
   if (await isVersion2()) {
-    const controllers = (await readFile(join(root, 'cgroup.controllers'), 'utf8')).trim().split(/\s+/);
-    const enable = controllers.map((controller) => `+${controller}`).join(' ');
-    await writeFile(join(root, 'cgroup.subtree_control'), enable);
+    await enableControllers(root);
     await mkdir(join(root, name), { recursive: true });
-    await writeFile(join(root, name, 'cgroup.subtree_control'), enable);
+    await enableControllers(join(root, name));
     return;
   }
   for (const hierarchy of await hierarchies()) {
@@ -26,6 +24,32 @@ export async function createCgroup(name: string): Promise<void> {
     for (const file of hierarchy.split(',').includes('cpuset') ? ['cpuset.cpus', 'cpuset.mems'] : []) {
       await writeFile(join(folder, file), await readFile(join(root, hierarchy, file)));
     }
+  }
+}
+
+/** Lets groups below this one limit what the kubelet limits. */
+async function enableControllers(folder: string): Promise<void> {
+  const present = (await readFile(join(folder, 'cgroup.controllers'), 'utf8')).trim().split(/\s+/);
+  for (const controller of present) {
+    await writeFile(join(folder, 'cgroup.subtree_control'), `+${controller}`).catch(async (error: unknown) => {
+      // In a container the root of the tree holds processes, and such a group may not hand controllers on.
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') return;
+      await moveProcesses(folder, join(folder, 'init'));
+      await writeFile(join(folder, 'cgroup.subtree_control'), `+${controller}`);
+    });
+  }
+  const enabled = await readFile(join(folder, 'cgroup.subtree_control'), 'utf8');
+  const missing = ['cpu', 'cpuset', 'memory', 'pids'].filter(
+    (controller) => !enabled.split(/\s+/).includes(controller),
+  );
+  if (missing.length > 0) throw new Error(`the kubelet needs cgroup controllers ${missing.join(', ')} in ${folder}`);
+}
+
+async function moveProcesses(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const pid of (await readFile(join(from, 'cgroup.procs'), 'utf8')).split('\n').filter((line) => line !== '')) {
+    // One that has ended cannot be moved and need not be.
+    await writeFile(join(to, 'cgroup.procs'), pid).catch(() => undefined);
   }
 }
 

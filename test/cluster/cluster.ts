@@ -3,7 +3,6 @@ import type { CommandOutput, RunOptions } from './run.ts';
 import type { ClusterSize } from './state.ts';
 
 export type { ClusterSize } from './state.ts';
-export type { NodeControls } from './node-controls.ts';
 
 /**
  * A Kubernetes for tests. What only some providers can do (faults on demand) throws {@link UnsupportedError} on the others; test for

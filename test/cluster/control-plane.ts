@@ -8,6 +8,9 @@ import { assertRunning, startProcess } from './process.ts';
 import { kubeconfigOf, writeState, type ClusterState } from './state.ts';
 import { waitFor } from './wait.ts';
 
+/** Most of it is waiting for a processor when many tests run; what does not come in this time does not come. */
+export const patienceMs = 180_000;
+
 export interface ControlPlaneOptions {
   log: (line: string) => void;
   /** More flags; the last one of a name wins. */
@@ -128,7 +131,7 @@ export async function waitForApiServer(folder: string): Promise<void> {
   await withApi(folder, (api) =>
     waitFor(async () => (await api.text('GET', '/readyz')) === 'ok', {
       what: 'the apiserver to be ready',
-      timeoutMs: 60_000,
+      timeoutMs: patienceMs,
       check: () => assertRunning(folder, 'kube-apiserver'),
     }),
   );
@@ -139,7 +142,7 @@ export async function waitForControllers(folder: string): Promise<void> {
   await withApi(folder, (api) =>
     waitFor(() => api.call('GET', '/api/v1/namespaces/default/serviceaccounts/default'), {
       what: 'the controller manager to make the default service account',
-      timeoutMs: 60_000,
+      timeoutMs: patienceMs,
       check: async () => {
         await assertRunning(folder, 'kube-controller-manager');
         await assertRunning(folder, 'kube-scheduler');

@@ -3,7 +3,7 @@ import { createFakeNode, setNodeReady, waitUntilSchedulable } from './fake-node.
 import { statusOf } from './fake-pod-status.ts';
 import { advance, type Exit, type FakedPod, type PodMemory, type PodScript, type StopCause } from './fake-pod.ts';
 
-export type { FakedPod, PodScript } from './fake-pod.ts';
+export type { PodScript } from './fake-pod.ts';
 
 export interface FakeKubeletOptions {
   kubeconfig: string;

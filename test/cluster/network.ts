@@ -6,6 +6,9 @@ export const serviceCidr = '10.96.0.0/16';
 /** First address of {@link serviceCidr}: the `kubernetes` Service. */
 export const kubernetesServiceAddress = '10.96.0.1';
 
+/** Where pods look for a name server. There is none unless a test installs one; then its Service takes this address. */
+export const clusterDnsAddress = '10.96.0.10';
+
 /** So many clusters with a node may run on one machine at once. */
 const maxNetworks = 32;
 
@@ -44,6 +47,8 @@ export async function claimNetwork(): Promise<Network> {
 
 /** Connects the namespace with the machine. */
 export async function connectNetwork(network: Network): Promise<void> {
+  // Services between pods of one bridge need it. Where modules cannot be loaded (in a container), it is there or it is not.
+  await run('modprobe', ['br_netfilter']).catch(() => undefined);
   const { namespace, hostLink, hostAddress, nodeAddress, podCidr } = network;
   await run('ip', ['link', 'add', hostLink, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace]);
   await run('ip', ['addr', 'add', `${hostAddress}/30`, 'dev', hostLink]);
@@ -52,10 +57,15 @@ export async function connectNetwork(network: Network): Promise<void> {
   await inside('link', 'set', 'lo', 'up');
   await inside('addr', 'add', `${nodeAddress}/30`, 'dev', 'eth0');
   await inside('link', 'set', 'eth0', 'up');
-  // Never followed: kube-proxy rewrites the destination. But without a route the kernel refuses before kube-proxy's rules run.
-  await inside('route', 'add', serviceCidr, 'via', hostAddress);
+  // kube-proxy rewrites destinations, but without a route the kernel refuses before its rules run: one into a bridge to nowhere.
+  await inside('link', 'add', 'services', 'type', 'bridge');
+  await inside('link', 'set', 'services', 'up');
+  await inside('route', 'add', serviceCidr, 'dev', 'services');
   await run('ip', ['route', 'add', podCidr, 'via', nodeAddress]);
-  const [command, args] = inNetwork(network, 'sh', ['-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
+  // What kube-proxy has no Service for is refused at once, above all questions for names: nobody should wait for a timeout.
+  const refuse = ['FORWARD', 'OUTPUT'].map((chain) => `iptables -w -A ${chain} -d ${serviceCidr} -j REJECT`);
+  const script = ['echo 1 > /proc/sys/net/ipv4/ip_forward', ...refuse].join(' && ');
+  const [command, args] = inNetwork(network, 'sh', ['-c', script]);
   await run(command, args);
 }
 

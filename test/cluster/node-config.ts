@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { imageNames } from './base-images.ts';
 import { nodeName } from './control-plane.ts';
+import { clusterDnsAddress } from './network.ts';
 import type { Network } from './state.ts';
 
 /** What the configuration files of a node say; all paths lie in the cluster's folder. */
@@ -106,6 +107,8 @@ export function kubeletConfig({ folder, network, cgroup, kubelet }: NodeConfigIn
     // One image that does not exist must not hold up the start of others.
     serializeImagePulls: false,
     resolvConf: join(folder, 'resolv.conf'),
+    clusterDNS: [clusterDnsAddress],
+    clusterDomain: 'cluster.local',
     ...kubelet,
   });
 }

@@ -4,7 +4,7 @@ import { withApi } from './api.ts';
 import { busyboxImage, pauseImage } from './base-images.ts';
 import { ensureBinary } from './binaries.ts';
 import { createCgroup } from './cgroups.ts';
-import { nodeName } from './control-plane.ts';
+import { nodeName, patienceMs } from './control-plane.ts';
 import { writeImage, type ImageSpec } from './image.ts';
 import { connectNetwork, inNetwork, programPath } from './network.ts';
 import {
@@ -52,7 +52,7 @@ export async function startContainerRuntime(folder: string, network: Network, op
   await writeFile(join(folder, 'containerd.toml'), containerdConfig(input));
   await writeFile(join(folder, 'kubelet.json'), kubeletConfig(input));
   await writeFile(join(folder, 'kube-proxy.json'), kubeProxyConfig(input));
-  // No name server can be reached from a pod; without this file the kubelet would hand out the machine's.
+  // The machine's name servers cannot be reached from a pod.
   await writeFile(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n');
   await startInNetwork(folder, network, 'containerd', await programPath('containerd'), [
     '--config',
@@ -102,7 +102,7 @@ export async function waitForNode(folder: string): Promise<void> {
         const ready = node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
         return ready === true && (node.spec.taints ?? []).length === 0;
       },
-      { what: 'the node to be ready', timeoutMs: 60_000, check: () => assertRunning(folder, 'kubelet') },
+      { what: 'the node to be ready', timeoutMs: patienceMs, check: () => assertRunning(folder, 'kubelet') },
     ),
   );
 }

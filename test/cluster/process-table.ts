@@ -24,7 +24,7 @@ export function parseStat(text: string): { state: string; threads: number; start
  * Start ticks of a living process; undefined if there is none, or only a zombie that its parent has yet to notice. A zombie with
  * threads is still dying: its sockets are open until the last thread is gone.
  */
-export async function startTicksOf(pid: number): Promise<number | undefined> {
+async function startTicksOf(pid: number): Promise<number | undefined> {
   if (process.platform !== 'linux') return exists(pid) ? 0 : undefined;
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   const stat = parseStat(text);

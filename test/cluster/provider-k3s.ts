@@ -3,7 +3,7 @@ import { kubernetesVersion } from './binaries.ts';
 import type { Cluster } from './cluster.ts';
 import { openCluster } from './open-cluster.ts';
 import { identityOf } from './process-table.ts';
-import { findProgram, run } from './run.ts';
+import { findProgram } from './run.ts';
 import type { StartOptions } from './start-cluster.ts';
 import { createClusterFolder, kubeconfigOf, writeState, type ClusterState } from './state.ts';
 import { tearDown } from './teardown.ts';
@@ -44,22 +44,22 @@ export async function startK3sCluster(options: StartOptions): Promise<Cluster | 
 }
 
 async function dockerHas(image: string, log: (line: string) => void): Promise<boolean> {
+  // The archive of an image is copied into the container by the docker command.
   if ((await findProgram('docker')) === undefined) return false;
+  const { getContainerRuntimeClient, ImageName } = await import('testcontainers');
+  const name = ImageName.fromString(image);
   try {
-    await run('docker', ['info', '--format', '{{.ServerVersion}}'], { timeoutMs: 10_000 });
+    const docker = await getContainerRuntimeClient();
+    try {
+      if (!(await docker.image.exists(name))) await docker.image.pull(name);
+      return true;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      log(`Docker cannot pull ${image}; using local binaries (${why})`);
+      return false;
+    }
   } catch {
     log('Docker does not answer; using local binaries');
-    return false;
-  }
-  try {
-    await run('docker', ['image', 'inspect', image], { timeoutMs: 10_000 }).catch(() =>
-      run('docker', ['pull', '--quiet', image], { timeoutMs: 5 * 60_000 }),
-    );
-    return true;
-  } catch (error) {
-    log(
-      `Docker cannot pull ${image}; using local binaries (${error instanceof Error ? error.message : String(error)})`,
-    );
     return false;
   }
 }

@@ -30,6 +30,6 @@ export function guardFolder(folder: string): Guard {
 }
 
 /** The Node.js of this project, which runs TypeScript; the one that runs now may be older. */
-export function nodeProgram(): string {
+function nodeProgram(): string {
   return join(import.meta.dirname, '../../node_modules/.bin/node');
 }
