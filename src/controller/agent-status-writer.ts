@@ -1,6 +1,7 @@
 import type { Agent, AgentStatus } from '../api/agent.ts';
 import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
+import { isTrue } from '../kube/conditions.ts';
 import type { Store } from '../kube/store.ts';
 import type { AgentVerdict } from './agent-state.ts';
 import { agentStatus, isMoreThanCounts, sameCounts, type AgentCounts } from './agent-status.ts';
@@ -46,9 +47,5 @@ export class AgentStatusWriter {
 }
 
 function becameStalled(before: AgentStatus | undefined, after: AgentStatus): boolean {
-  return isStalled(after) && !isStalled(before);
-}
-
-function isStalled(status: AgentStatus | undefined): boolean {
-  return status?.conditions?.some((condition) => condition.type === 'Stalled' && condition.status === 'True') ?? false;
+  return isTrue(after.conditions, 'Stalled') && !isTrue(before?.conditions, 'Stalled');
 }

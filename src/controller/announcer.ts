@@ -1,7 +1,7 @@
 import type { Agent, AgentStatus } from '../api/agent.ts';
-import { apiVersion } from '../api/names.ts';
+import { agents, sessions } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
-import type { EventRecorder } from '../kube/events.ts';
+import { referenceTo, type EventRecorder } from '../kube/events.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { usageOf, type Ledger } from '../usage/ledger.ts';
 
@@ -31,7 +31,7 @@ export class Announcer {
     }
     if (reason === 'Completed') return;
     this.#events.event({
-      regarding: regarding('Session', session),
+      regarding: referenceTo(sessions, session),
       type: reason === 'Stopped' ? 'Normal' : 'Warning',
       reason,
       action: status?.phase === 'Rejected' ? 'Reject' : 'End',
@@ -51,7 +51,7 @@ export class Announcer {
     const { status } = session;
     if (status?.reason === undefined) return;
     this.#events.event({
-      regarding: regarding('Session', session),
+      regarding: referenceTo(sessions, session),
       type: 'Warning',
       reason: status.reason,
       action: 'Start',
@@ -62,18 +62,13 @@ export class Announcer {
   agentStalled(agent: Agent, status: AgentStatus): void {
     const stalled = status.conditions?.find((condition) => condition.type === 'Stalled');
     this.#events.event({
-      regarding: regarding('Agent', agent),
+      regarding: referenceTo(agents, agent),
       type: 'Warning',
       reason: stalled?.reason ?? 'Stalled',
       action: 'Validate',
       note: stalled?.message ?? '',
     });
   }
-}
-
-function regarding(kind: 'Agent' | 'Session', { metadata }: Agent | Session) {
-  const { name, uid, namespace = '' } = metadata;
-  return { apiVersion, kind, name, namespace, uid };
 }
 
 function secondsBetween(from: string, to: string | undefined): number {

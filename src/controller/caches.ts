@@ -17,7 +17,7 @@ export interface Caches {
   nodes: Store<Node>;
 }
 
-/** An index of several stores: objects by their namespace. */
+/** An index of Agents: by their namespace. */
 export const INDEX_BY_NAMESPACE = 'namespace';
 
 export const agentIndexes: Record<string, (agent: Agent) => string[]> = {
@@ -30,6 +30,7 @@ export const INDEX = {
   finishedByAgent: 'finished-by-agent',
   uid: 'uid',
   liveByAgent: 'live-by-agent',
+  liveByNamespace: 'live-by-namespace',
   endedByAgent: 'ended-by-agent',
   sessionUid: 'session-uid',
   node: 'node',
@@ -45,7 +46,7 @@ export const podIndexes: Record<string, (pod: Pod) => string[]> = {
   [INDEX.liveByAgent]: (pod) => (isLive(pod) ? present(agentKeyOfPod(pod)) : []),
   [INDEX.endedByAgent]: (pod) => (isLive(pod) ? [] : present(agentKeyOfPod(pod))),
   [INDEX.sessionUid]: (pod) => present(pod.metadata.labels?.[labels.sessionUid]),
-  [INDEX_BY_NAMESPACE]: (pod) => present(pod.metadata.namespace),
+  [INDEX.liveByNamespace]: (pod) => (isLive(pod) ? present(pod.metadata.namespace) : []),
   [INDEX.node]: (pod) => (isLive(pod) ? present(pod.spec?.nodeName) : []),
 };
 

@@ -71,7 +71,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
 
   const stopRouting = route(caches, guarded, nodes, queues);
   for (const node of caches.nodes.values()) nodes.observe(node);
-  enqueueAll(caches, queues);
+  enqueueAll(caches, guarded, queues);
   logger.info(
     { sessions: caches.sessions.size, pods: caches.pods.size, afterMs: Math.round(clock.monotonic() - since) },
     'leading',

@@ -4,12 +4,13 @@ import { isAlreadyExists, isNotFound, isForbidden } from '../kube/errors.ts';
 import type { KubeObject, NetworkPolicy, NewObject, PodDisruptionBudget } from '../kube/objects.ts';
 import { networkPolicies, podDisruptionBudgets, type Resource } from '../kube/resources.ts';
 import type { Store } from '../kube/store.ts';
-import { INDEX_BY_NAMESPACE, type Caches } from './caches.ts';
+import { INDEX, INDEX_BY_NAMESPACE, type Caches } from './caches.ts';
 import { NAMESPACE_OBJECT_NAME, sessionBudget, sessionNetworkPolicy } from './namespace-objects.ts';
 
 /**
  * Gives every namespace that holds an Agent its PodDisruptionBudget and NetworkPolicy, and keeps them while a pod of
- * ours lives there, whatever happens to Agents: sessions that outlive their Agent stay protected.
+ * ours lives there, whatever happens to Agents: sessions that outlive their Agent stay protected. Ended pods that are kept
+ * for their logs need neither.
  */
 export class NamespaceLoop {
   readonly #api: KubeApi;
@@ -47,7 +48,7 @@ export class NamespaceLoop {
     const agents = this.#caches.agents.byIndex(INDEX_BY_NAMESPACE, namespace);
     return (
       agents.some((agent) => agent.metadata.deletionTimestamp === undefined) ||
-      this.#caches.pods.countByIndex(INDEX_BY_NAMESPACE, namespace) > 0
+      this.#caches.pods.countByIndex(INDEX.liveByNamespace, namespace) > 0
     );
   }
 

@@ -45,6 +45,11 @@ export class NodeWatch {
       : { state: 'silent', silentForMs: this.#clock.monotonic() - since };
   }
 
+  /** Brings what is known of a node up to date. One that is gone is found out by `stateOf`, once the watch has said so. */
+  async readAfresh(name: string): Promise<void> {
+    await this.#read(name);
+  }
+
   async #read(name: string): Promise<Node | undefined> {
     try {
       const node = await this.#api.get(nodeResource, { name });

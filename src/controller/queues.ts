@@ -10,15 +10,11 @@ import type { NodeWatch } from './node-watch.ts';
 import { isFinished } from './session-status.ts';
 
 /** One queue per loop; their keys are `namespace/agent`, a Session's uid, `namespace/agent` and a namespace. */
-export interface Queues {
-  agents: WorkQueue;
-  sessions: WorkQueue;
-  retention: WorkQueue;
-  namespaces: WorkQueue;
-}
+export type Queues = Record<'agents' | 'sessions' | 'retention' | 'namespaces', WorkQueue>;
 
-/** A store of any kind of object, as far as its changes go. */
+/** A store of any kind of object, as far as its objects' names and their changes go. */
 interface Watched {
+  values(): Iterable<KubeObject>;
   subscribe(listener: (change: { object: KubeObject }) => void): () => void;
 }
 
@@ -35,7 +31,7 @@ export function createQueues(deps: { clock: Clock; metrics?: KubeMetrics }): Que
 }
 
 /** Puts everything that the caches hold in line. */
-export function enqueueAll(caches: Caches, queues: Queues): void {
+export function enqueueAll(caches: Caches, guarded: readonly Watched[], queues: Queues): void {
   const agentKeys = new Set([
     ...caches.agents.keys(),
     ...caches.sessions.indexValues(INDEX.openByAgent),
@@ -57,6 +53,9 @@ export function enqueueAll(caches: Caches, queues: Queues): void {
     queues.namespaces.add(pod.metadata.namespace ?? '');
   }
   for (const agent of caches.agents.values()) queues.namespaces.add(agent.metadata.namespace ?? '');
+  // A namespace whose last Agent and session went while no controller was there.
+  for (const store of guarded)
+    for (const { metadata } of store.values()) queues.namespaces.add(metadata.namespace ?? '');
 }
 
 /**
@@ -88,7 +87,7 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
       const ended = isTerminal(object) && (change.type !== 'updated' || !isTerminal(change.old));
       const key = agentKeyOfPod(object);
       enqueueSessionOf(object, queues);
-      if (change.type !== 'updated') queues.namespaces.add(object.metadata.namespace ?? '');
+      if (ended || change.type !== 'updated') queues.namespaces.add(object.metadata.namespace ?? '');
       if (key !== undefined && (ended || change.type !== 'updated')) queues.agents.add(key);
       if (key !== undefined && isTerminal(object)) queues.retention.addAfter(key, RETENTION_DELAY_MS);
     }),

@@ -7,9 +7,9 @@ import { isConflict, isInvalid, isNotFound } from '../kube/errors.ts';
 import { removeFinalizerPatch } from '../kube/finalizers.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
 import { pods as podResource, type Resource } from '../kube/resources.ts';
-import type { Store } from '../kube/store.ts';
+import { keyOf, type Store } from '../kube/store.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
-import { lastFinishedAt } from '../pods/pod-facts.ts';
+import { isTerminal, lastFinishedAt, STOP_NOW_SECONDS } from '../pods/pod-facts.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { usageOf, type Ledger, type Usage } from '../usage/ledger.ts';
 import { sessionSeconds } from '../usage/session-seconds.ts';
@@ -55,13 +55,18 @@ export class SessionLoop {
 
   async reconcile(uid: string): Promise<ReconcileResult> {
     const session = this.#caches.sessions.byIndex(INDEX.uid, uid)[0];
-    const [pod, ...others] = this.#caches.pods.byIndex(INDEX.sessionUid, uid).sort(byCreation);
+    const [cached, ...others] = this.#caches.pods.byIndex(INDEX.sessionUid, uid).sort(byCreation);
     // Cannot happen while pods are named after their Session; should somebody copy one by hand, it serves nobody.
     for (const other of others) await this.#discard(other);
     // The reply to an earlier release may have been lost.
-    if (pod === undefined || !hasOurFinalizer(pod)) this.#ledger.settle(uid);
-    const node = await this.#nodes.stateOf(pod?.spec?.nodeName);
-    const plan = planSession({ session, pod, node, now: this.#clock.now() });
+    if (cached === undefined || !hasOurFinalizer(cached)) this.#ledger.settle(uid);
+    let pod = cached;
+    let plan = await this.#plan(session, pod);
+    if (pod !== undefined && endsSomething(plan, pod)) {
+      // The cache may be old: a watch that is dead without saying so shows no start, no end and no node that came back.
+      pod = await this.#readAfresh(pod);
+      plan = await this.#plan(session, pod);
+    }
     try {
       await this.#carryOut(plan, session, pod);
     } catch (error) {
@@ -70,6 +75,26 @@ export class SessionLoop {
       await this.#refresh(session, pod);
     }
     return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
+  }
+
+  async #plan(session: Session | undefined, pod: Pod | undefined): Promise<SessionPlan> {
+    const node = await this.#nodes.stateOf(pod?.spec?.nodeName);
+    return planSession({ session, pod, node, now: this.#clock.now() });
+  }
+
+  /** The pod as it is at this moment, or undefined when it is gone; its node is read as well. */
+  async #readAfresh(pod: Pod): Promise<Pod | undefined> {
+    const { pods } = this.#caches;
+    if (pod.spec?.nodeName) await this.#nodes.readAfresh(pod.spec.nodeName);
+    try {
+      const fresh = await this.#api.get(podResource, refOf(pod));
+      if (fresh.metadata.uid !== pod.metadata.uid) return undefined;
+      pods.writeThrough(fresh);
+      return pods.get(keyOf(fresh));
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
   }
 
   async #carryOut(plan: SessionPlan, session: Session | undefined, pod: Pod | undefined): Promise<void> {
@@ -120,7 +145,7 @@ export class SessionLoop {
   }
 
   async #release(pod: Pod): Promise<void> {
-    const latest = this.#caches.pods.get(keyOfPod(pod)) ?? pod;
+    const latest = this.#caches.pods.get(keyOf(pod)) ?? pod;
     const ops = removeFinalizerPatch(latest, sessionRecordFinalizer);
     if (ops.length === 0) return;
     const released = await this.#api.patch(podResource, refOf(pod), { type: 'json', ops });
@@ -167,6 +192,12 @@ export class SessionLoop {
   }
 }
 
+/** Whether a plan ends a pod that may still run, or a Session whose pod has not ended. */
+function endsSomething(plan: SessionPlan, pod: Pod): boolean {
+  if (isTerminal(pod)) return false;
+  return plan.deletePod !== undefined || plan.deadlineSeconds === STOP_NOW_SECONDS || plan.ended !== undefined;
+}
+
 /** The usage of a pod whose Session was deleted before its end. */
 function orphanUsage(pod: Pod, outcome: Outcome | undefined): Usage {
   return {
@@ -180,8 +211,4 @@ function orphanUsage(pod: Pod, outcome: Outcome | undefined): Usage {
 
 function byCreation(a: Pod, b: Pod): number {
   return a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1;
-}
-
-function keyOfPod(pod: Pod): string {
-  return `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
 }

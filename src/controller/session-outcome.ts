@@ -1,6 +1,13 @@
 import type { EndReason } from '../api/reasons.ts';
 import type { Pod } from '../kube/objects.ts';
-import { agentStartedAt, agentTerminated, isBeingDeleted, type Terminated } from '../pods/pod-facts.ts';
+import {
+  agentStartedAt,
+  agentTerminated,
+  hasLostSandbox,
+  isBeingDeleted,
+  isScheduled,
+  type Terminated,
+} from '../pods/pod-facts.ts';
 
 /** How a session ended, read off its pod. */
 export interface Outcome {
@@ -35,13 +42,24 @@ export function outcomeOf(pod: Pod, intent: Intent | undefined): Outcome {
   if (exit !== undefined && isBeingDeleted(pod) && !finishedBeforeDeletion(pod, exit)) {
     return { reason: 'Lost', message: 'the pod was deleted', ...exitCode };
   }
+  if (exit !== undefined && hasLostSandbox(pod)) return { ...SANDBOX_LOST, ...exitCode };
   if (exit !== undefined) return { ...exitOutcome(exit), ...exitCode };
   return neverStarted(pod);
 }
 
+/** How a session ended whose pod was deleted so that no kubelet will report its end: it had no node, or went by force. */
+export function removedOutcome(pod: Pod): Outcome {
+  const deleted = isScheduled(pod) ? 'the pod was deleted by force' : 'the pod was deleted before it had a node';
+  return { reason: 'Lost', message: disruptionOf(pod) ?? deleted };
+}
+
+/** What `hasLostSandbox` means for the session. */
+export const SANDBOX_LOST: Outcome = { reason: 'Lost', message: 'the sandbox of the pod died' };
+
 /** Whether a decision of ours, and not the agent itself, ended it: an agent that exits by itself first keeps its own outcome. */
 function endedByUs(pod: Pod, intent: Intent): boolean {
   if (intent.reason === 'Completed' || intent.reason === 'Failed') return true; // The agent's own end, noted before a slow teardown.
+  if (intent.reason === 'Lost') return true; // The agent was seen to lose what it ran in; how it took that is no outcome.
   return pod.status?.reason === 'DeadlineExceeded' || isBeingDeleted(pod);
 }
 
@@ -56,6 +74,7 @@ function exitOutcome(exit: Terminated): Outcome {
   if (exit.reason === 'ContainerStatusUnknown') return { reason: 'Lost', message: 'the node lost track of the agent' };
   if (exit.exitCode === 0) return { reason: 'Completed', message: '' };
   const detail = exit.message ? `: ${exit.message}` : '';
+  if (exit.reason === 'StartError') return { reason: 'Failed', message: `the agent could not be started${detail}` };
   return { reason: 'Failed', message: `the agent exited with code ${exit.exitCode}${detail}` };
 }
 

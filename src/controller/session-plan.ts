@@ -6,6 +6,7 @@ import { readBinding } from '../pods/binding.ts';
 import {
   agentStartedAt,
   agentTerminated,
+  hasLostSandbox,
   isBeingDeleted,
   isScheduled,
   isTerminal,
@@ -14,7 +15,7 @@ import {
   waitCause,
 } from '../pods/pod-facts.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
-import { outcomeOf, type Intent, type Outcome } from './session-outcome.ts';
+import { outcomeOf, removedOutcome, SANDBOX_LOST, type Intent, type Outcome } from './session-outcome.ts';
 import { endedStatus, isFinished, runningStatus, startingStatus, stoppingStatus } from './session-status.ts';
 
 /**
@@ -118,6 +119,8 @@ function intentOf(session: Session, pod: Pod, limits: SessionLimitsInForce, now:
   if (session.spec.stop === true) return { reason: 'Stopped', message: 'spec.stop was set' };
   if (session.metadata.deletionTimestamp !== undefined)
     return { reason: 'Stopped', message: 'the Session was deleted' };
+  // Written down while the agent still runs: afterwards its polite goodbye would look like success.
+  if (hasLostSandbox(pod) && agentTerminated(pod) === undefined) return SANDBOX_LOST;
   const startedAt = agentStartedAt(pod);
   if (startedAt === undefined && startDeadline(session, pod, limits) <= now && agentTerminated(pod) === undefined) {
     const cause = waitCause(pod);
@@ -151,9 +154,7 @@ function overOutcome(
     return { reason: 'Lost', message: `node ${name} has been silent for ${limits.nodeLostAfterSeconds} s` };
   }
   if (!isBeingDeleted(pod)) return undefined;
-  if (!isScheduled(pod)) return intent ?? { reason: 'Lost', message: 'the pod was deleted before it had a node' };
-  if (pod.metadata.deletionGracePeriodSeconds === 0)
-    return intent ?? { reason: 'Lost', message: 'the pod was deleted by force' };
+  if (!isScheduled(pod) || pod.metadata.deletionGracePeriodSeconds === 0) return intent ?? removedOutcome(pod);
   return undefined;
 }
 

@@ -3,7 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { agents, sessions } from '../api/resources.ts';
 import { systemClock } from '../kube/clock.ts';
 import { KubeClient } from '../kube/client.ts';
-import { isForbidden, isNotFound } from '../kube/errors.ts';
+import { isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resources.ts';
 import { version } from '../version.ts';
 
@@ -27,13 +27,14 @@ export async function runCheck(_env: NodeJS.ProcessEnv, signal: AbortSignal, arg
     random: Math.random,
   });
   try {
+    // The namespace of the pod that this runs in. The chart lets its account list both there, so any refusal is a finding.
+    const namespace = kubeConfig.getContextObject(kubeConfig.currentContext)?.namespace ?? 'default';
     for (const resource of [agents, sessions] as Resource[]) {
       try {
-        await api.list(resource, { limit: 1, namespace: 'default' });
+        await api.list(resource, { limit: 1, namespace });
       } catch (error) {
-        if (isNotFound(error))
-          throw new Error(`the API server does not know ${resource.plural}: are the CRDs installed?`, { cause: error });
-        if (!isForbidden(error)) throw error; // It knows them, and this account may not read them: good.
+        if (!isNotFound(error)) throw error;
+        throw new Error(`the API server does not know ${resource.plural}: are the CRDs installed?`, { cause: error });
       }
       process.stdout.write(`${resource.plural}.${resource.group} are served\n`);
     }

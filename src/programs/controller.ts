@@ -6,6 +6,7 @@ import { readConfig } from '../controller/config.ts';
 import { systemClock } from '../kube/clock.ts';
 import { KubeClient } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
+import { Lifecycle } from '../kube/lifecycle.ts';
 import { LeaderElector } from '../kube/leader-election.ts';
 import { KubeMetrics } from '../kube/metrics.ts';
 import { startHealthServer } from '../telemetry/http.ts';
@@ -15,6 +16,8 @@ import { version } from '../version.ts';
 
 /** The API server's timeout for every mutation, in seconds; see `lead`. */
 const MUTATION_TIMEOUT_SECONDS = 5;
+/** Below the chart's terminationGracePeriodSeconds. */
+const STOP_DEADLINE_MS = 10_000;
 /** A cache whose watches have been silent for so long is not to be trusted; bookmarks come every minute. */
 const CACHE_SILENCE_SECONDS = 300;
 
@@ -65,8 +68,13 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     logger,
     metrics: kitMetrics,
   });
+  const lifecycle = new Lifecycle({ clock: systemClock, logger, deadlineMs: STOP_DEADLINE_MS });
+  lifecycle.add('connections', async () => {
+    await Promise.all([api.close(), leaseApi.close()]);
+  });
   const stopInformers = new AbortController();
-  for (const informer of Object.values(informers)) informer.start(stopInformers.signal);
+  lifecycle.add('caches', () => stopInformers.abort());
+  for (const [, informer] of entriesOf(informers)) informer.start(stopInformers.signal);
 
   const health = await startHealthServer({
     port: config.health.port,
@@ -75,6 +83,7 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     ready: [{ name: 'caches', problem: () => cacheProblem(informers) }],
     logger,
   });
+  lifecycle.add('health', () => health.close());
   const events = new EventRecorder({
     api,
     controller: 'bullpen.dev/controller',
@@ -107,19 +116,21 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
         ),
     });
   } finally {
-    stopInformers.abort();
-    await health.close();
-    await Promise.all([api.close(), leaseApi.close()]);
+    await lifecycle.run(AbortSignal.abort());
   }
   logger.info({}, 'stopped');
 }
 
 function cacheProblem(informers: Informers): string | undefined {
-  const entries = Object.entries(informers) as [string, Informers[keyof Informers]][];
+  const entries = entriesOf(informers);
   const missing = entries.filter(([, informer]) => !informer.hasSynced).map(([name]) => name);
   if (missing.length > 0) return `not complete yet: ${missing.join(', ')}`;
   const silent = entries
     .filter(([, informer]) => informer.lastActivityAgeSeconds > CACHE_SILENCE_SECONDS)
     .map(([name]) => name);
   return silent.length > 0 ? `no news from the API server: ${silent.join(', ')}` : undefined;
+}
+
+function entriesOf(informers: Informers): [name: string, informer: Informers[keyof Informers]][] {
+  return Object.entries(informers) as [string, Informers[keyof Informers]][];
 }
