@@ -4,8 +4,9 @@
 
 # Node.js 24 or newer with npm; only for building, on the builder's own architecture, as the result is JavaScript.
 ARG BUILD_IMAGE=node:24-bookworm-slim
-# Node.js 24 or newer, found in /nodejs/bin or on the usual PATH; needs nothing else, not even a shell.
-ARG BASE_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
+# Node.js 24 or newer, found in /nodejs/bin or on the usual PATH; needs nothing else, not even a shell: a distroless image of Node.js
+# does, and is the better choice where you have one.
+ARG BASE_IMAGE=node:24-alpine
 
 FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS build
 WORKDIR /src

@@ -1,16 +1,17 @@
 /**
  * Bundles the programs into `dist/main.js`: one file, because a controller or a command line must not spend a second
- * on importing packages. `node --enable-source-maps dist/main.js controller` runs it.
+ * on importing packages. `node --enable-source-maps dist/main.js controller` runs it. An argument names another folder than `dist`:
+ * a run of tests has its own, so that a build beside it does not take the programs away.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { thirdPartyNotices } from './third-party-notices.ts';
 import { ownSourceMap, type SourceMap } from './own-source-map.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const dist = `${root}dist`;
+const dist = resolve(process.argv[2] ?? `${root}dist`);
 
 /** Packages in CommonJS call require(), which a module does not have. */
 const requireForCommonJs = [
@@ -39,7 +40,7 @@ await rm(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: ['src/main.ts'],
-  outfile: 'dist/main.js',
+  outfile: `${dist}/main.js`,
   bundle: true,
   platform: 'node',
   target: 'node24',
@@ -66,6 +67,6 @@ const { metafile } = await build({
 
 const map = JSON.parse(await readFile(`${dist}/main.js.map`, 'utf8')) as SourceMap;
 await writeFile(`${dist}/main.js.map`, JSON.stringify(ownSourceMap(map)));
-const bundled = Object.keys(metafile.outputs['dist/main.js']?.inputs ?? {});
+const bundled = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
 await writeFile(`${dist}/LICENSES.txt`, await thirdPartyNotices(bundled, root));
 await writeFile(`${dist}/package.json`, `${JSON.stringify({ name, version, license, type: 'module' }, null, 2)}\n`);

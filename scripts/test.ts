@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { runChecks } from './check.ts';
 import { runStep } from './steps.ts';
 
@@ -67,14 +68,9 @@ async function readReport(file: string): Promise<VitestReport> {
 
 /** The counts in the closing lines of a vitest run. */
 function countDots(output: string): { passed: number; failed: number } {
-  const line = /Tests\s+(.*)/.exec(stripColour(output))?.[1] ?? '';
+  const line = /Tests\s+(.*)/.exec(stripVTControlCharacters(output))?.[1] ?? '';
   const count = (word: string): number => Number(new RegExp(`(\\d+) ${word}`).exec(line)?.[1] ?? 0);
   return { passed: count('passed'), failed: count('failed') };
-}
-
-function stripColour(text: string): string {
-  // eslint-disable-next-line no-control-regex -- the escape sequences of terminal colours begin with a control character
-  return text.replace(/\u001b\[[0-9;]*m/g, '');
 }
 
 process.exitCode = await main();
