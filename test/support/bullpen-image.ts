@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { nodeImage } from '../cluster/base-images.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { writeImage, type ImageSpec } from '../cluster/image.ts';
-import { build, repository } from './build.ts';
+import { build } from './build.ts';
 
 /** The image of this working tree, under a name that no registry has: pods use it with pullPolicy Never. */
 export const BULLPEN_IMAGE = { repository: 'localhost/bullpen', tag: 'dev' } as const;
@@ -14,23 +14,23 @@ export const BULLPEN_IMAGE = { repository: 'localhost/bullpen', tag: 'dev' } as 
  * paths, the same user and entry point), put together without a container engine.
  */
 export async function loadBullpenImage(cluster: Cluster): Promise<void> {
-  await build();
+  const programs = await build();
   const folder = await mkdtemp(join(tmpdir(), 'bullpen-image-'));
   try {
     const archive = join(folder, 'bullpen.tar');
-    await writeImage(await bullpenImage(), archive);
+    await writeImage(await bullpenImage(programs), archive);
     await cluster.loadImage(archive);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function bullpenImage(): Promise<ImageSpec> {
+async function bullpenImage(programs: string): Promise<ImageSpec> {
   const base = await nodeImage();
   const files = await Promise.all(
     ['main.js', 'main.js.map', 'package.json'].map(async (name) => ({
       path: `app/${name}`,
-      content: { kind: 'text' as const, text: await readFile(join(repository, 'dist', name)) },
+      content: { kind: 'text' as const, text: await readFile(join(programs, name)) },
     })),
   );
   return {

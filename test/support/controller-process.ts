@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Cluster } from '../cluster/cluster.ts';
-import { build, repository } from './build.ts';
+import { build } from './build.ts';
 
 export interface ControllerOptions {
   /** Namespace of its lease. Tests that need a controller of their own give each a namespace of its own. */
@@ -43,14 +44,14 @@ export class ControllerProcess {
 
   /** Starts one; resolves when the process runs, not when it leads. */
   static async start(cluster: Cluster, options: ControllerOptions): Promise<ControllerProcess> {
-    await build();
+    const folder = await build();
     const config = {
       namespace: options.namespace,
       watchNamespaces: options.watchNamespaces ?? [],
       health: { port: 0 },
       ...options.config,
     };
-    const child = spawn(process.execPath, ['--enable-source-maps', `${repository}dist/main.js`, 'controller'], {
+    const child = spawn(process.execPath, ['--enable-source-maps', join(folder, 'main.js'), 'controller'], {
       env: {
         PATH: process.env['PATH'] ?? '',
         KUBECONFIG: options.kubeconfig ?? cluster.kubeconfig,
