@@ -1,0 +1,16 @@
+import type { Bed, BedOptions } from '../bed.ts';
+
+export interface ScenarioContext extends BedOptions {
+  /** Short legs, to see that it works: the figures mean little. */
+  quick: boolean;
+  /** How often each measurement is made. */
+  repeat: number;
+}
+
+/** One part of the bench, on a control plane of its own. */
+export interface Scenario {
+  /** What it measures, for `--help`. */
+  title: string;
+  /** Measures, and returns a section of Markdown. */
+  run(bed: Bed, context: ScenarioContext): Promise<string>;
+}
