@@ -50,6 +50,24 @@ export function agentTerminated(pod: Pod): Terminated | undefined {
   return agentStatus(pod)?.state?.terminated;
 }
 
+/**
+ * Whether the pod's sandbox (what holds its namespaces and network) died under the agent. The kubelet then ends the agent
+ * as on a stop, so that one with a polite goodbye looks as if it had succeeded.
+ *
+ * While the agent runs, the condition PodReadyToStartContainers is False only then: the kubelet writes it before it ends
+ * the agent. It turns False after every other end too; what tells the two apart is the order. Both times are the kubelet's
+ * clock in whole seconds, and within one second the agent is believed.
+ */
+export function hasLostSandbox(pod: Pod): boolean {
+  const condition = pod.status?.conditions?.find((entry) => entry.type === 'PodReadyToStartContainers');
+  if (condition?.status !== 'False') return false;
+  const state = agentStatus(pod)?.state;
+  if (state?.running !== undefined) return true;
+  const { finishedAt } = state?.terminated ?? {};
+  if (finishedAt === undefined || condition.lastTransitionTime === undefined) return false;
+  return Date.parse(condition.lastTransitionTime) < Date.parse(finishedAt);
+}
+
 /** The latest `finishedAt` of all containers, by the kubelet's clock in whole seconds: the end of the teardown. */
 export function lastFinishedAt(pod: Pod): string | undefined {
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
