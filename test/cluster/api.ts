@@ -63,6 +63,8 @@ export class Api {
     const { ca, cert, key } = access;
     this.#pool = new Pool(new URL(access.server).origin, {
       connections,
+      // Over HTTP/2 all would share few connections, and one that hangs would hold up all.
+      allowH2: false,
       connect: {
         rejectUnauthorized: !access.insecure,
         ...(ca === undefined ? {} : { ca }),
