@@ -1,0 +1,149 @@
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { agents, sessions } from '../../src/api/resources.ts';
+import { isNotFound } from '../../src/kube/errors.ts';
+import { leases, networkPolicies, podDisruptionBudgets, pods } from '../../src/kube/resources.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import { BULLPEN_IMAGE, loadBullpenImage } from '../support/bullpen-image.ts';
+import { TestKube } from '../support/kube.ts';
+
+/** The chart on a real node, from install to uninstall, in the order in which its owner would do things. */
+const SYSTEM = 'e2e-chart-system';
+const NAMESPACE = 'e2e-chart';
+const CHART = 'charts/bullpen';
+const POLITE = `trap 'echo goodbye; exit 0' TERM; echo hello; while :; do sleep 0.1; done`;
+
+let cluster: Cluster;
+let kube: TestKube;
+let system: TestKube;
+
+const image = Object.entries({ ...BULLPEN_IMAGE, pullPolicy: 'Never' })
+  .map(([key, value]) => `image.${key}=${value}`)
+  .join(',');
+
+async function helm(...args: string[]): Promise<string> {
+  const { stdout } = await cluster.helm(['--namespace', SYSTEM, ...args]);
+  return stdout;
+}
+
+async function chart(command: 'install' | 'upgrade', folder: string, ...values: string[]): Promise<void> {
+  await helm(command, 'bullpen', folder, '--set', [image, ...values].join(','), '--wait', '--timeout', '3m');
+}
+
+/** The chart as an older version would have been: its CRD of Sessions has another short name. */
+async function olderChart(): Promise<string> {
+  const folder = join(await mkdtemp(join(tmpdir(), 'bullpen-chart-')), 'bullpen');
+  await cp(CHART, folder, { recursive: true, dereference: true });
+  const crd = join(folder, 'files/crds/bullpen.dev_sessions.yaml');
+  await writeFile(crd, (await readFile(crd, 'utf8')).replace('- ses\n', '- older\n'));
+  return folder;
+}
+
+async function shortNames(): Promise<string> {
+  const { stdout } = await cluster.kubectl([
+    'get',
+    'crd',
+    'sessions.bullpen.dev',
+    '-o',
+    'jsonpath={.spec.names.shortNames}',
+  ]);
+  return stdout;
+}
+
+beforeAll(async () => {
+  cluster = await connectCluster();
+  await loadBullpenImage(cluster);
+  kube = new TestKube(cluster, NAMESPACE);
+  system = new TestKube(cluster, SYSTEM);
+  await kube.createNamespace();
+  // Bullpen itself runs where the strictest pod security standard is enforced.
+  await system.createNamespace({ 'pod-security.kubernetes.io/enforce': 'restricted' });
+});
+
+afterAll(async () => {
+  await kube?.close();
+  await system?.close();
+});
+
+describe('the chart', () => {
+  it('installs into a namespace that enforces the restricted standard, and passes its own test', async () => {
+    await chart('install', await olderChart(), `watch.namespaces={${NAMESPACE}}`);
+    expect(await shortNames()).toBe('["older"]');
+    await helm('test', 'bullpen', '--timeout', '2m');
+  });
+
+  it('runs a session, from its Agent to its recorded end, with rights in that namespace only', async () => {
+    await kube.createAgent('echo', 'echo hello');
+    await kube.when(
+      agents,
+      'echo',
+      'Ready',
+      ({ status }) => status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false,
+    );
+    await kube.createSession('first', { agent: 'echo' });
+    expect((await kube.sessionInPhase('first', 'Ended')).status).toMatchObject({ reason: 'Completed' });
+    await kube.when(podDisruptionBudgets, 'bullpen-sessions', 'there', () => true);
+    await kube.when(networkPolicies, 'bullpen-sessions', 'there', () => true);
+    const { stdout } = await cluster
+      .kubectl([
+        'auth',
+        'can-i',
+        'create',
+        'pods',
+        '-n',
+        'default',
+        `--as=system:serviceaccount:${SYSTEM}:bullpen-controller`,
+      ])
+      .catch((error: unknown) => error as { stdout: string });
+    expect(stdout.trim()).toBe('no');
+  });
+
+  it('is upgraded, CRDs and all, while a session runs: the session does not notice', async () => {
+    await kube.createAgent('polite', POLITE);
+    await kube.createSession('through-upgrade', { agent: 'polite' });
+    const before = await kube.sessionInPhase('through-upgrade', 'Running');
+    await chart('upgrade', CHART, `watch.namespaces={${NAMESPACE}}`, 'controller.podLabels.upgraded=yes');
+    expect(await shortNames()).toBe('["ses"]');
+    const after = await kube.session('through-upgrade');
+    expect(after.status).toMatchObject({ phase: 'Running', podUID: before.status?.podUID });
+    await kube.patchSession('through-upgrade', { stop: true });
+    expect((await kube.sessionInPhase('through-upgrade', 'Ended')).status).toMatchObject({ reason: 'Stopped' });
+  });
+
+  it('is uninstalled while a session runs: no finalizer is left, and the session goes on', async () => {
+    await kube.createSession('survivor', { agent: 'polite' });
+    const running = await kube.sessionInPhase('survivor', 'Running');
+    await helm('uninstall', 'bullpen', '--wait', '--timeout', '3m');
+    const { items } = await kube.api.list(pods, { namespace: NAMESPACE });
+    expect(items.flatMap(({ metadata }) => metadata.finalizers ?? [])).toEqual([]);
+    const pod = items.find(({ metadata }) => metadata.uid === running.status?.podUID);
+    expect(pod?.status.phase).toBe('Running');
+    expect((await kube.session('survivor')).status?.phase).toBe('Running');
+  });
+
+  it('is installed again, for the whole cluster, and records what has ended meanwhile', async () => {
+    const { status } = await kube.session('survivor');
+    await kube.api.delete(pods, { namespace: NAMESPACE, name: status?.podName ?? '' });
+    await kube.gone(pods, status?.podName ?? '');
+    await chart('install', CHART);
+    const ended = await kube.sessionInPhase('survivor', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Lost', message: 'the pod vanished' });
+  });
+
+  it('leaves nothing that keeps a namespace from being deleted', async () => {
+    await kube.createSession('last', { agent: 'polite' });
+    await kube.sessionInPhase('last', 'Running');
+    await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--timeout=90s']);
+    await expect(kube.session('last')).rejects.toSatisfy(isNotFound);
+    await helm('uninstall', 'bullpen', '--wait', '--timeout', '3m');
+    // What the next controller finds is a lease that nobody holds.
+    const lease = await system.api
+      .get(leases, { namespace: SYSTEM, name: 'bullpen-controller' })
+      .catch(() => undefined);
+    expect(lease?.spec?.holderIdentity ?? '').toBe('');
+    await expect(system.api.list(sessions, { namespace: SYSTEM })).resolves.toMatchObject({ items: [] });
+  });
+});
