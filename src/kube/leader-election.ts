@@ -63,6 +63,8 @@ export class LeadershipLostError extends Error {
  * Clocks of different machines are never compared. A candidate notes, by its own monotonic clock, when it *saw* the record change, and
  * takes over when it has not changed for the lease's duration. The leader counts from before it *sent* its last successful
  * renewal, which is earlier than anybody can have seen it, and stops itself after the shorter renew deadline.
+ *
+ * One thing breaks the promise: a person who deletes the Lease while somebody leads, for a candidate that starts then cannot know of them.
  */
 export class LeaderElector {
   readonly #options: LeaderElectorOptions;
