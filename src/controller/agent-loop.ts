@@ -161,12 +161,8 @@ export class AgentLoop {
   async #carryOutStatuses(plan: AgentPlan): Promise<void> {
     await forEachBounded(plan.statuses, PARALLEL, async ({ session, status, outcome }) => {
       const written = await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
-      if (outcome !== 'Queued') this.#announce(written);
+      if (written !== undefined && outcome !== 'Queued') this.#announcer.finished(written);
     });
-  }
-
-  #announce(session: Session): void {
-    this.#announcer.finished(session);
   }
 
   /** Metrics at once, the Agent's status now and then; returns when the status is due, if it is not up to date. */

@@ -36,8 +36,8 @@ export class AgentStatusWriter {
     const dueInMs = (this.#countsWrittenAt.get(key) ?? -Infinity) + COUNTS_EVERY_MS - this.#clock.monotonic();
     if (!more && dueInMs > 0) return dueInMs;
     this.#countsWrittenAt.set(key, this.#clock.monotonic());
-    await writeStatus(this.#api, agents, this.#store, agent, after);
-    if (becameStalled(before, after)) this.#announcer.agentStalled(agent, after);
+    const written = await writeStatus(this.#api, agents, this.#store, agent, after);
+    if (written !== undefined && becameStalled(before, after)) this.#announcer.agentStalled(agent, after);
     return undefined;
   }
 

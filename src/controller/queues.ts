@@ -21,12 +21,19 @@ interface Watched {
 /** Retention looks at all traces of an Agent: once for many ends. */
 const RETENTION_DELAY_MS = 5_000;
 
+/**
+ * client-go's defaults are meant for work that may wait: up to 17 minutes, and ten retries a second for all keys. After
+ * an outage of the API server a thousand sessions come back at once, and their callers wait.
+ */
+const RETRIES = { maxDelayMs: 10_000, retriesPerSecond: 100, retryBurst: 1000 };
+
 export function createQueues(deps: { clock: Clock; metrics?: KubeMetrics }): Queues {
+  const queue = (name: string): WorkQueue => new WorkQueue({ ...deps, ...RETRIES, name });
   return {
-    agents: new WorkQueue({ ...deps, name: 'agent' }),
-    sessions: new WorkQueue({ ...deps, name: 'session' }),
-    retention: new WorkQueue({ ...deps, name: 'retention' }),
-    namespaces: new WorkQueue({ ...deps, name: 'namespace' }),
+    agents: queue('agent'),
+    sessions: queue('session'),
+    retention: queue('retention'),
+    namespaces: queue('namespace'),
   };
 }
 
@@ -49,7 +56,7 @@ export function enqueueAll(caches: Caches, guarded: readonly Watched[], queues: 
       queues.sessions.add(session.metadata.uid);
   }
   for (const pod of caches.pods.values()) {
-    if (hasOurFinalizer(pod)) enqueueSessionOf(pod, queues);
+    if (hasOurFinalizer(pod) || !isTerminal(pod)) enqueueSessionOf(pod, queues);
     queues.namespaces.add(pod.metadata.namespace ?? '');
   }
   for (const agent of caches.agents.values()) queues.namespaces.add(agent.metadata.namespace ?? '');

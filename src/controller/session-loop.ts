@@ -5,9 +5,9 @@ import type { Clock } from '../kube/clock.ts';
 import type { ReconcileResult } from '../kube/controller.ts';
 import { isConflict, isInvalid, isNotFound } from '../kube/errors.ts';
 import { removeFinalizerPatch } from '../kube/finalizers.ts';
-import type { KubeObject, Pod } from '../kube/objects.ts';
-import { pods as podResource, type Resource } from '../kube/resources.ts';
-import { keyOf, type Store } from '../kube/store.ts';
+import type { Pod } from '../kube/objects.ts';
+import { pods as podResource } from '../kube/resources.ts';
+import { keyOf } from '../kube/store.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { isTerminal, lastFinishedAt, STOP_NOW_SECONDS } from '../pods/pod-facts.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
@@ -19,6 +19,7 @@ import { INDEX, refOf, type Caches } from './caches.ts';
 import type { NodeWatch } from './node-watch.ts';
 import { planSession, vanishedStatus, type SessionPlan } from './session-plan.ts';
 import type { Outcome } from './session-outcome.ts';
+import { refresh } from './refresh.ts';
 import { writeStatus } from './write-status.ts';
 
 /**
@@ -70,9 +71,8 @@ export class SessionLoop {
     try {
       await this.#carryOut(plan, session, pod);
     } catch (error) {
-      // The object is gone or has changed: the watch brings the news, and the pass that it causes plans afresh.
       if (!isNotFound(error) && !isConflict(error) && !isInvalid(error)) throw error;
-      await this.#refresh(session, pod);
+      if (pod !== undefined) await refresh(this.#api, podResource, this.#caches.pods, pod, error);
     }
     return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
   }
@@ -102,7 +102,10 @@ export class SessionLoop {
     if (pod !== undefined && plan.deadlineSeconds !== undefined) await this.#lowerDeadline(pod, plan.deadlineSeconds);
     if (pod !== undefined && plan.deletePod !== undefined)
       await this.#deletePod(pod, plan.deletePod.gracePeriodSeconds);
-    if (session !== undefined && plan.status !== undefined) current = await this.#write(session, plan.status);
+    if (session !== undefined && plan.status !== undefined) {
+      current = await this.#write(session, plan.status);
+      if (current === undefined) return; // Not recorded, so nothing that relies on the record.
+    }
     if (session !== undefined && plan.confirmPodGone === true) await this.#endIfGone(session);
     if (pod !== undefined && plan.releasePod === true) {
       const uid = pod.metadata.labels?.[labels.sessionUid] ?? '';
@@ -116,8 +119,9 @@ export class SessionLoop {
     }
   }
 
-  async #write(session: Session, status: SessionStatus): Promise<Session> {
+  async #write(session: Session, status: SessionStatus): Promise<Session | undefined> {
     const written = await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
+    if (written === undefined) return undefined;
     const before = session.status?.phase;
     if (status.phase === 'Ended') this.#announcer.finished(written);
     else if (status.phase === 'Running' && before !== 'Running') this.#announcer.started(written, this.#clock.now());
@@ -168,27 +172,13 @@ export class SessionLoop {
       if (!isNotFound(error)) throw error;
     }
     const ended = await this.#write(session, vanishedStatus(session, this.#clock.now()));
-    this.#ledger.count(usageOf(ended));
+    if (ended !== undefined) this.#ledger.count(usageOf(ended));
   }
 
   async #discard(pod: Pod): Promise<void> {
     if (pod.metadata.deletionTimestamp === undefined) await this.#deletePod(pod, undefined);
     await this.#release(pod);
     this.#metrics.orphanRemoved('Pod');
-  }
-
-  /** Brings the cache up to date with the objects that a write has just missed. */
-  async #refresh(session: Session | undefined, pod: Pod | undefined): Promise<void> {
-    if (session !== undefined) await this.#refreshOne(sessionResource, this.#caches.sessions, session);
-    if (pod !== undefined) await this.#refreshOne(podResource, this.#caches.pods, pod);
-  }
-
-  async #refreshOne<T extends KubeObject>(resource: Resource<T>, store: Store<T>, object: T): Promise<void> {
-    try {
-      store.writeThrough(await this.#api.get(resource, refOf(object)));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
   }
 }
 

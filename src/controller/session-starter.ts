@@ -153,6 +153,7 @@ export class SessionStarter {
     const status = isActive(session)
       ? endedStatus(session, undefined, { reason: 'Failed', message: rejected.message ?? '' }, this.#clock.now())
       : rejected;
-    this.#announcer.finished(await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status));
+    const written = await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
+    if (written !== undefined) this.#announcer.finished(written);
   }
 }
