@@ -62,8 +62,8 @@ export class Informer<T extends KubeObject> {
 
     const labels = { resource: name };
     const stopSampling = [
-      metrics?.sample('informerAge', () => ({ labels, value: this.lastActivityAgeSeconds })),
-      metrics?.sample('informerObjects', () => ({ labels, value: this.store.size })),
+      metrics?.sample('informerAge', labels, () => this.lastActivityAgeSeconds),
+      metrics?.sample('informerObjects', labels, () => this.store.size),
     ];
     signal.addEventListener('abort', () => stopSampling.forEach((stop) => stop?.()), { once: true });
   }

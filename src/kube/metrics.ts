@@ -146,18 +146,13 @@ type NamesOfType<Type> = {
   [Key in keyof Definitions]: Definitions[Key]['type'] extends Type ? Key : never;
 }[keyof Definitions];
 
-/** The value of a gauge at the moment of a scrape. */
-export interface Sample<Labels extends string> {
-  labels: Record<Labels, string>;
-  value: number;
-}
-
 /** The kit's instruments in one registry. Make one and pass it to everything. */
 export class KubeMetrics {
   readonly #counters = new Map<string, Counter>();
   readonly #gauges = new Map<string, Gauge>();
   readonly #histograms = new Map<string, Histogram>();
-  readonly #samplers = new Map<string, Set<() => Sample<string>>>();
+  /** By gauge: what is asked at each scrape. */
+  readonly #samplers = new Map<string, Set<(gauge: Gauge) => void>>();
 
   constructor(registry: Registry) {
     for (const [key, definition] of Object.entries<MetricDefinition>(definitions)) {
@@ -167,12 +162,10 @@ export class KubeMetrics {
       else if (definition.type === 'histogram') {
         this.#histograms.set(key, new Histogram({ ...common, ...(buckets && { buckets: [...buckets] }) }));
       } else {
-        const samplers = new Set<() => Sample<string>>();
+        const samplers = new Set<(gauge: Gauge) => void>();
         this.#samplers.set(key, samplers);
-        const collect = (): void => {
-          for (const sample of samplers) this.#set(key, sample());
-        };
-        this.#gauges.set(key, new Gauge({ ...common, collect }));
+        const gauge: Gauge = new Gauge({ ...common, collect: () => samplers.forEach((sample) => sample(gauge)) });
+        this.#gauges.set(key, gauge);
       }
     }
   }
@@ -184,22 +177,25 @@ export class KubeMetrics {
 
   /** Sets a gauge. */
   set<Key extends NamesOfType<'gauge'>>(key: Key, labels: Record<Label<Key>, string>, value: number): void {
-    this.#set(key, { labels, value });
+    this.#gauges.get(key)?.set(labels, value);
   }
 
   /** Asks for a gauge's value at every scrape, until the returned function is called. */
-  sample<Key extends NamesOfType<'gauge'>>(key: Key, read: () => Sample<Label<Key>>): () => void {
-    const samplers = this.#samplers.get(key);
-    samplers?.add(read);
-    return () => samplers?.delete(read);
+  sample<Key extends NamesOfType<'gauge'>>(
+    key: Key,
+    labels: Record<Label<Key>, string>,
+    read: () => number,
+  ): () => void {
+    const sampler = (gauge: Gauge): void => gauge.set(labels, read());
+    this.#samplers.get(key)?.add(sampler);
+    return () => {
+      this.#samplers.get(key)?.delete(sampler);
+      this.#gauges.get(key)?.remove(labels);
+    };
   }
 
   /** Records a duration in seconds. */
   observe<Key extends NamesOfType<'histogram'>>(key: Key, labels: Record<Label<Key>, string>, seconds: number): void {
     this.#histograms.get(key)?.observe(labels, seconds);
-  }
-
-  #set(key: string, { labels, value }: Sample<string>): void {
-    this.#gauges.get(key)?.set(labels, value);
   }
 }

@@ -186,15 +186,15 @@ export class WorkQueue {
   }
 
   #sampleMetrics(): void {
+    const metrics = this.#metrics;
+    if (metrics === undefined) return;
     const labels = { name: this.#name };
     const ages = (): number[] =>
       [...this.#processing.values()].map((since) => (this.#clock.monotonic() - since) / 1000);
-    const sample = this.#metrics?.sample.bind(this.#metrics);
-    if (sample === undefined) return;
     this.#stopSampling.push(
-      sample('queueDepth', () => ({ labels, value: this.#line.length })),
-      sample('unfinishedWork', () => ({ labels, value: ages().reduce((sum, age) => sum + age, 0) })),
-      sample('longestRunning', () => ({ labels, value: Math.max(0, ...ages()) })),
+      metrics.sample('queueDepth', labels, () => this.#line.length),
+      metrics.sample('unfinishedWork', labels, () => ages().reduce((sum, age) => sum + age, 0)),
+      metrics.sample('longestRunning', labels, () => Math.max(0, ...ages())),
     );
   }
 }
