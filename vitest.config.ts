@@ -1,12 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Projects, by what they need: `unit` nothing; `integration` a real control plane; `e2e` and `faults` a real node.
+ * Projects, by what they need: `unit` nothing; `integration` and `faults` a real control plane, on which nodes are played; `e2e` a
+ * real node.
  *
  * A run starts one cluster (its global setup), which its files share; each keeps to namespaces of its own. Fault tests
  * take the cluster's parts away, so they run one file after the other.
  */
-const onCluster = { testTimeout: 180_000, hookTimeout: 900_000, pool: 'forks' as const };
+const onCluster = { testTimeout: 180_000, hookTimeout: 900_000, pool: 'forks' as const, maxConcurrency: 16 };
 
 export default defineConfig({
   test: {
@@ -24,15 +25,17 @@ export default defineConfig({
           ...onCluster,
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          globalSetup: ['test/cluster/setup-control-plane.ts'],
+          globalSetup: ['test/support/build.ts', 'test/cluster/setup-control-plane.ts'],
         },
       },
       {
         test: {
           ...onCluster,
           name: 'e2e',
+          // Each test starts pods, which a small machine must make within their time limits.
+          maxConcurrency: 5,
           include: ['test/e2e/**/*.test.ts', 'test/cluster/**/*.e2e.test.ts'],
-          globalSetup: ['test/cluster/setup-node.ts'],
+          globalSetup: ['test/support/build.ts', 'test/cluster/setup-node.ts'],
           fileParallelism: false,
         },
       },
@@ -41,7 +44,7 @@ export default defineConfig({
           ...onCluster,
           name: 'faults',
           include: ['test/faults/**/*.test.ts'],
-          globalSetup: ['test/cluster/setup-node.ts'],
+          globalSetup: ['test/support/build.ts', 'test/cluster/setup-control-plane.ts'],
           fileParallelism: false,
         },
       },

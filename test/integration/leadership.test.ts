@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { leases } from '../../src/kube/resources.ts';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import { ChaosProxy } from '../support/chaos-proxy.ts';
+import type { ControllerProcess } from '../support/controller-process.ts';
+import { isMutation, type ProxiedCall } from '../support/proxied-call.ts';
+import { Stage, type Scene } from '../support/stage.ts';
+
+/** Two controllers at once: one leads, the other stands by, and whatever happens to the leader, work goes on and is done once. */
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open(await connectCluster(), 'leadership');
+});
+
+afterAll(() => stage?.close());
+
+const SESSIONS = 12;
+const LEASE = 'bullpen-controller';
+
+/** What the leader does. Standing by writes nothing. */
+const isWork = (call: ProxiedCall): boolean => isMutation(call) && call.resource !== 'leases';
+
+async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy; first: ControllerProcess }> {
+  const scene = await stage.scene(name);
+  await scene.agent('agent', 3, { whenFull: 'Queue', queueTimeoutSeconds: 600 });
+  const proxy = await ChaosProxy.start(stage.cluster);
+  const first = await scene.leader({ kubeconfig: proxy.kubeconfig });
+  return { scene, proxy, first };
+}
+
+/** Another one, which has filled its caches and waits. */
+async function standby(scene: Scene, proxy?: ChaosProxy): Promise<ControllerProcess> {
+  const second = await scene.controller(proxy === undefined ? {} : { kubeconfig: proxy.kubeconfig });
+  await second.log('started; waiting for the lease');
+  return second;
+}
+
+async function expectAllRan(scene: Scene, names: string[]): Promise<void> {
+  await scene.settled(names);
+  const { violations, podsCreated, sessions } = await scene.replay();
+  expect(violations).toEqual([]);
+  expect(podsCreated).toBe(names.length);
+  expect([...sessions.values()].map(({ status }) => status?.reason)).toEqual(names.map(() => 'Completed'));
+}
+
+const secondsSince = (since: number): string => `${((Date.now() - since) / 1000).toFixed(1)} s`;
+
+describe.concurrent('of two controllers', () => {
+  test('one stands by and writes nothing, until the leader is killed in the middle of a burst', async () => {
+    const { scene, first } = await prepare('killed');
+    const proxy = await ChaosProxy.start(stage.cluster);
+    const second = await standby(scene, proxy);
+    await scene.settled(await scene.burst('agent', 3, 'before'));
+    expect(proxy.calls.filter(isMutation).map(({ what }) => what)).toEqual([]);
+    const names = await scene.burst('agent', SESSIONS);
+    await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
+    await first.kill();
+    const since = Date.now();
+    await second.log('leading');
+    console.log(`killed: the standby led after ${secondsSince(since)}`);
+    // The lease has to run out, and then a request of the killed one that is still under way.
+    expect(Date.now() - since).toBeGreaterThan(15_000);
+    await expectAllRan(scene, [...names, 'before-0', 'before-1', 'before-2']);
+    await proxy.close();
+  });
+
+  test('one that is frozen past its lease, and then goes on, writes nothing any more and exits', async () => {
+    const { scene, proxy, first } = await prepare('frozen');
+    const second = await standby(scene);
+    const names = await scene.burst('agent', SESSIONS);
+    await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
+    first.freeze();
+    await second.log('leading');
+    await scene.settled(names);
+    const more = await scene.burst('agent', SESSIONS, 'more');
+    const arrived = proxy.calls.length;
+    first.thaw();
+    expect(await first.exited()).toBe(1);
+    expect(
+      proxy.calls
+        .slice(arrived)
+        .filter(isMutation)
+        .map(({ what }) => what),
+    ).toEqual([]);
+    await expectAllRan(scene, [...names, ...more]);
+    await proxy.close();
+  });
+
+  test('one that is told to stop (SIGTERM) in the middle of a burst hands over at once', async () => {
+    const { scene, proxy, first } = await prepare('stopped');
+    const second = await standby(scene);
+    const names = await scene.burst('agent', SESSIONS);
+    await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
+    const since = Date.now();
+    await first.stop();
+    const released = Date.now();
+    expect(await first.exited()).toBe(0);
+    expect(first.lines.map(({ msg }) => msg)).toContain('released the lease');
+    await second.log('leading');
+    console.log(
+      `stopped: released after ${((released - since) / 1000).toFixed(1)} s, the standby led after ${secondsSince(since)}`,
+    );
+    // The standby looks every 2 to 4.4 s.
+    expect(Date.now() - released).toBeLessThan(10_000);
+    expect(second.lines.find(({ msg }) => msg === 'became the leader')).toMatchObject({ cleanHandover: true });
+    await expectAllRan(scene, names);
+    await proxy.close();
+  });
+
+  test('one that is told to stop while its creations go unanswered lets go of the lease only when they are settled', async () => {
+    const { scene, proxy, first } = await prepare('unanswered');
+    const second = await standby(scene);
+    const rule = proxy.when('POST pods', 'silence', { times: 3 });
+    const names = await scene.burst('agent', SESSIONS);
+    await rule.struck;
+    const since = Date.now();
+    await first.stop();
+    console.log(`unanswered: released after ${secondsSince(since)}`);
+    expect(Date.now() - since).toBeGreaterThan(4_000);
+    await second.log('leading');
+    await expectAllRan(scene, names);
+    await proxy.close();
+  });
+
+  test('one that cannot renew its lease stops writing and exits', async () => {
+    const { scene, proxy, first } = await prepare('cut-off');
+    await standby(scene);
+    const names = await scene.burst('agent', SESSIONS);
+    await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
+    proxy.when(({ resource }) => resource === 'leases', 'silence-before');
+    const since = Date.now();
+    expect(await first.exited()).toBe(1);
+    console.log(`cut off from its lease: exited after ${secondsSince(since)}`);
+    const lastWork = proxy.calls.findLast(isWork)?.at ?? since;
+    expect(lastWork - since).toBeLessThan(10_500);
+    await expectAllRan(scene, names);
+    await proxy.close();
+  });
+
+  test('one whose lease another has taken exits at once', async () => {
+    const { scene, proxy, first } = await prepare('robbed');
+    const names = await scene.burst('agent', SESSIONS);
+    const { namespace } = scene;
+    const taken = {
+      spec: { holderIdentity: 'somebody-else', renewTime: new Date().toISOString().replace('Z', '000Z') },
+    };
+    await scene.kube.api.patch(leases, { namespace, name: LEASE }, { type: 'merge', body: taken });
+    const since = Date.now();
+    expect(await first.exited()).toBe(1);
+    console.log(`robbed of its lease: exited after ${secondsSince(since)}`);
+    expect(Date.now() - since).toBeLessThan(10_000);
+    await standby(scene);
+    await expectAllRan(scene, names);
+    await proxy.close();
+  });
+});

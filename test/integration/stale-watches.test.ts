@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import { ChaosProxy } from '../support/chaos-proxy.ts';
+import { Stage, type Scene } from '../support/stage.ts';
+
+/** A controller that sees the cluster late, or not at all for a while: the cap holds and nothing is started twice. */
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open(await connectCluster(), 'stale');
+});
+
+afterAll(() => stage?.close());
+
+/** How long a watch is held back. */
+const FROZEN_MS = 10_000;
+const MAX_AGENTS = 4;
+const SESSIONS = 16;
+
+async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy }> {
+  const scene = await stage.scene(name);
+  await scene.agent('agent', MAX_AGENTS, { whenFull: 'Queue', queueTimeoutSeconds: 600 });
+  const proxy = await ChaosProxy.start(stage.cluster);
+  await scene.leader({ kubeconfig: proxy.kubeconfig });
+  return { scene, proxy };
+}
+
+async function expectAllRan(scene: Scene, names: string[]): Promise<void> {
+  await scene.settled(names);
+  const { violations, podsCreated, sessions } = await scene.replay();
+  expect(violations).toEqual([]);
+  expect(podsCreated).toBe(names.length);
+  expect([...sessions.values()].map(({ status }) => status?.reason)).toEqual(names.map(() => 'Completed'));
+}
+
+describe.concurrent('in the middle of a burst', () => {
+  test.for(['pods', 'sessions', 'agents'])('the watch of %s is frozen for 10 s', async (resource) => {
+    const { scene, proxy } = await prepare(`frozen-${resource}`);
+    const early = await scene.burst('agent', SESSIONS / 2, 'early');
+    proxy.watches(resource).freeze();
+    const late = await scene.burst('agent', SESSIONS / 2, 'late');
+    await sleep(FROZEN_MS);
+    proxy.watches(resource).thaw();
+    await expectAllRan(scene, [...early, ...late]);
+    await proxy.close();
+  });
+
+  test('all watches are seconds late', async () => {
+    const { scene, proxy } = await prepare('late');
+    proxy.watches('pods').delayMs = 2000;
+    proxy.watches('sessions').delayMs = 1000;
+    proxy.watches('agents').delayMs = 3000;
+    const names = await scene.burst('agent', SESSIONS / 2, 'first');
+    names.push(...(await scene.burst('agent', SESSIONS / 2, 'second')));
+    await expectAllRan(scene, names);
+    await proxy.close();
+  });
+
+  test('all watches break again and again', async () => {
+    const { scene, proxy } = await prepare('cut');
+    const cutting = setInterval(() => {
+      for (const resource of ['pods', 'sessions', 'agents']) proxy.watches(resource).cut();
+    }, 700);
+    const names = await scene.burst('agent', SESSIONS);
+    await expectAllRan(scene, names).finally(() => clearInterval(cutting));
+    await proxy.close();
+  });
+
+  test('the watches of pods and sessions expire (410), in the middle and at the beginning', async () => {
+    const { scene, proxy } = await prepare('gone');
+    const names = await scene.burst('agent', SESSIONS / 2, 'first');
+    const resources = ['pods', 'sessions'];
+    const refused = proxy.when(
+      ({ watch, resource }) => watch && resources.includes(resource),
+      { status: 410, asStatus: 'Expired' },
+      { times: 2 },
+    );
+    for (const resource of resources) proxy.watches(resource).endWith(410);
+    names.push(...(await scene.burst('agent', SESSIONS / 2, 'second')));
+    await expectAllRan(scene, names);
+    expect(refused.hits).toBe(2);
+    await proxy.close();
+  });
+});
