@@ -51,7 +51,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     if (signal.aborted) return; // Told to stop before it began.
     throw error;
   }
-  const { loops, caches, nodes, guarded } = createLoops(deps);
+  const { loops, caches, nodes, guarded, pending } = createLoops(deps);
   const queues = createQueues({ clock, metrics: deps.kitMetrics });
   const run = (
     name: string,
@@ -87,6 +87,8 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     stopRouting();
     for (const queue of Object.values(queues)) queue.shutDown();
     await deps.events.stop();
+    // A successor that is handed the lease in good order begins at once: no request of ours may come after that.
+    await sleep(clock, pending.allSettleInMs());
   }
 }
 
@@ -123,6 +125,7 @@ function createLoops(deps: LeaderDeps) {
   return {
     caches,
     nodes,
+    pending,
     guarded: [budgets, policies] as const,
     loops: {
       agents: new AgentLoop({ api, caches, pending, starter, statusWriter, announcer, policy, metrics, clock }),

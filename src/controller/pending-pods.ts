@@ -50,6 +50,11 @@ export class PendingPods {
     return [...this.#byName.values()].filter((pod) => pod.agentKey === agentKey);
   }
 
+  /** How long until none of these requests can still be carried out; 0 when there is none. */
+  allSettleInMs(): number {
+    return Math.max(0, ...[...this.#byName.values()].map((pod) => this.settlesInMs(pod)));
+  }
+
   /** How long until a fresh read settles this entry for good; 0 or less means now. */
   settlesInMs(pod: PendingPod): number {
     return pod.sentAt + this.#settleAfterMs - this.#clock.monotonic();

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../kube/testing/fake-clock.ts';
+import { PendingPods } from './pending-pods.ts';
+
+const pod = { agentKey: 'ns/echo', namespace: 'ns', name: 'p', sessionUid: 'u' };
+
+function pendingPods() {
+  const clock = new FakeClock();
+  return { clock, pending: new PendingPods({ clock, settleAfterMs: 6000 }) };
+}
+
+describe('a pod whose creation was sent', () => {
+  it('holds its place until the result is known', () => {
+    const { pending } = pendingPods();
+    pending.sent(pod);
+    expect(pending.ofAgent('ns/echo')).toMatchObject([{ name: 'p', state: 'sent' }]);
+    expect(pending.ofAgent('ns/other')).toEqual([]);
+    pending.settled(pod);
+    expect(pending.ofAgent('ns/echo')).toEqual([]);
+  });
+
+  it('holds it however old it is: age settles nothing', async () => {
+    const { clock, pending } = pendingPods();
+    pending.sent(pod);
+    pending.unknown(pod);
+    await clock.advance(3_600_000);
+    expect(pending.ofAgent('ns/echo')).toMatchObject([{ state: 'unknown' }]);
+  });
+
+  it('says when a fresh read settles it, which is when a handover is clean', async () => {
+    const { clock, pending } = pendingPods();
+    expect(pending.allSettleInMs()).toBe(0);
+    pending.sent(pod);
+    pending.unknown(pod);
+    await clock.advance(2000);
+    expect(pending.allSettleInMs()).toBe(4000);
+    await clock.advance(5000);
+    expect(pending.allSettleInMs()).toBe(0);
+  });
+});
