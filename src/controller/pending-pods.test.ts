@@ -19,22 +19,22 @@ describe('a pod whose creation was sent', () => {
     expect(pending.ofAgent('ns/echo')).toEqual([]);
   });
 
-  it('holds it however old it is: age settles nothing', async () => {
+  it('holds it however old it is: age settles nothing', () => {
     const { clock, pending } = pendingPods();
     pending.sent(pod);
     pending.unknown(pod);
-    await clock.advance(3_600_000);
+    clock.advance(3_600_000);
     expect(pending.ofAgent('ns/echo')).toMatchObject([{ state: 'unknown' }]);
   });
 
-  it('says when a fresh read settles it, which is when a handover is clean', async () => {
+  it('says when a fresh read settles it, which is when a handover is clean', () => {
     const { clock, pending } = pendingPods();
     expect(pending.allSettleInMs()).toBe(0);
     pending.sent(pod);
     pending.unknown(pod);
-    await clock.advance(2000);
+    clock.advance(2000);
     expect(pending.allSettleInMs()).toBe(4000);
-    await clock.advance(5000);
+    clock.advance(5000);
     expect(pending.allSettleInMs()).toBe(0);
   });
 });

@@ -56,7 +56,9 @@ export function enqueueAll(caches: Caches, guarded: readonly Watched[], queues: 
       queues.sessions.add(session.metadata.uid);
   }
   for (const pod of caches.pods.values()) {
-    if (hasOurFinalizer(pod) || !isTerminal(pod)) enqueueSessionOf(pod, queues);
+    const uid = pod.metadata.labels?.[labels.sessionUid] ?? '';
+    const hasSession = caches.sessions.countByIndex(INDEX.uid, uid) > 0;
+    if (hasOurFinalizer(pod) || !isTerminal(pod) || !hasSession) enqueueSessionOf(pod, queues);
     queues.namespaces.add(pod.metadata.namespace ?? '');
   }
   for (const agent of caches.agents.values()) queues.namespaces.add(agent.metadata.namespace ?? '');

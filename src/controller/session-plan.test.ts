@@ -310,21 +310,3 @@ describe('a session that is over', () => {
     expect(plan(ended, pod, 20)).toMatchObject({ deletePod: {} });
   });
 });
-
-describe('a pod whose Session was deleted', () => {
-  const session = makeSession('a');
-
-  it('is deleted, and let go of when it has ended', () => {
-    expect(plan(undefined, makePod(session, { status: running(at(2)) }), 20)).toMatchObject({ deletePod: {} });
-    const over = makePod(session, {
-      status: terminated('Failed', { exitCode: 143 }),
-      metadata: { deletionTimestamp: at(30) },
-    });
-    expect(plan(undefined, over, 31)).toMatchObject({ releasePod: true, ended: { outcome: { reason: 'Stopped' } } });
-  });
-
-  it('is left alone when it has ended and nobody holds it', () => {
-    const kept = makePod(session, { status: terminated('Succeeded', { exitCode: 0 }), metadata: { finalizers: [] } });
-    expect(plan(undefined, kept, 31)).toEqual({});
-  });
-});

@@ -202,7 +202,15 @@ function planOrphanedPod(view: SessionView, pod: Pod): SessionPlan {
   const limits = readBinding(pod)?.limits;
   const intent: Intent = { reason: 'Stopped', message: 'the Session was deleted' };
   const over = overOutcome(view, pod, limits, intent);
-  if (over !== undefined) return { ...(hasOurFinalizer(pod) && { ended: { outcome: over, pod } }), ...letGo(pod) };
+  if (over !== undefined) {
+    // The garbage collector removes a pod whose owner is gone, but not one that `--cascade=orphan` has left without.
+    const orphaned = (pod.metadata.ownerReferences ?? []).length === 0 && !isBeingDeleted(pod);
+    return {
+      ...(hasOurFinalizer(pod) && { ended: { outcome: over, pod } }),
+      ...letGo(pod),
+      ...(orphaned && { deletePod: {} }),
+    };
+  }
   if (!isBeingDeleted(pod)) return { deletePod: {}, requeueAfterMs: KUBELET_SLACK_MS };
   const forceAt = Date.parse(pod.metadata.deletionTimestamp ?? '') + KUBELET_SLACK_MS;
   return forceAt <= view.now ? { deletePod: { gracePeriodSeconds: 0 } } : { requeueAfterMs: forceAt - view.now };
