@@ -8,15 +8,25 @@ import { run } from '../cluster/run.ts';
 /** The top of the working tree. */
 export const repository = fileURLToPath(new URL('../..', import.meta.url));
 
+/** Tells the processes of test files where the global setup of their run has built for all of them. */
+const BUILT_FOLDER = 'BULLPEN_TEST_BUILD';
+
 let built: Promise<string> | undefined;
 
 /**
- * Bundles the programs, once per process; resolves with the folder that holds `main.js`. It is this process's own: a
- * build for somebody else must not take the program away from a controller that a test is about to start.
+ * Bundles the programs, once per process, and only once for all files of a test run; resolves with the folder that holds
+ * `main.js`. It is this run's own: a build for somebody else must not take the program away from a controller that a
+ * test is about to start.
  */
 export function build(): Promise<string> {
-  built ??= buildIntoOwnFolder();
+  const folder = process.env[BUILT_FOLDER];
+  built ??= folder === undefined ? buildIntoOwnFolder() : Promise.resolve(folder);
   return built;
+}
+
+/** Global setup of test projects that run the programs. */
+export default async function setup(): Promise<void> {
+  process.env[BUILT_FOLDER] = await build();
 }
 
 async function buildIntoOwnFolder(): Promise<string> {
