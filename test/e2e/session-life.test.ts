@@ -1,37 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Session } from '../../src/api/session.ts';
+import { describe, expect, it } from 'vitest';
+import { sessions } from '../../src/api/resources.ts';
 import { pods } from '../../src/kube/resources.ts';
-import type { Cluster } from '../cluster/cluster.ts';
-import { connectCluster } from '../cluster/vitest-setup.ts';
-import { ControllerProcess } from '../support/controller-process.ts';
-import { TestKube } from '../support/kube.ts';
+import { imageNames } from '../cluster/base-images.ts';
+import { report, untilTold, useBullpen } from '../support/bullpen.ts';
 
-/** The life of a session of protocol Process on a real kubelet. */
-const NAMESPACE = 'e2e-session-life';
+/** The life of a session of protocol Process on a real kubelet, and the ways in which it ends by itself. */
+const bullpen = await useBullpen('e2e-session-life');
+const { kube } = bullpen;
 
-let cluster: Cluster;
-let kube: TestKube;
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  cluster = await connectCluster();
-  await cluster.kubectl(['apply', '-f', 'crds']);
-  kube = new TestKube(cluster, NAMESPACE);
-  await kube.createNamespace();
-  controller = await ControllerProcess.startLeading(cluster, { namespace: NAMESPACE, watchNamespaces: [NAMESPACE] });
-});
-
-afterAll(async () => {
-  await controller?.stop();
-  await kube?.close();
-});
-
-async function logs(session: Session, ...options: string[]): Promise<string> {
-  const { stdout } = await cluster.kubectl(['logs', '-n', NAMESPACE, session.status?.podName ?? '', ...options]);
-  return stdout;
-}
-
-describe('a session', () => {
+describe.concurrent('a session', () => {
   it('runs to success, with its id and body as environment and file', async () => {
     await kube.createAgent(
       'echo',
@@ -46,7 +23,7 @@ describe('a session', () => {
       startKind: 'Cold',
       endedAtSource: 'Kubelet',
     });
-    expect(await logs(ended)).toBe(`id=${created.metadata.uid} env=${body}\nfile=${body}`);
+    expect(await bullpen.logs(ended)).toBe(`id=${created.metadata.uid} env=${body}\nfile=${body}`);
   });
 
   it('ends as Failed with the agent’s exit code', async () => {
@@ -64,39 +41,53 @@ describe('a session', () => {
   });
 
   it('is cut at its limit, not before it, and the agent hears TERM', async () => {
-    await kube.createAgent('endless', `trap 'echo term; exit 0' TERM; echo start; while :; do sleep 0.05; done`);
     const limit = 4;
+    await kube.createAgent('endless', untilTold());
     await kube.createSession('limit', { agent: 'endless', maxSessionDuration: limit });
     const ended = await kube.sessionInPhase('limit', 'Ended');
     expect(ended.status).toMatchObject({ reason: 'DeadlineExceeded' });
-    // The container runtime notes when it read each line, to the nanosecond.
-    const lines = (await logs(ended, '--timestamps')).split('\n').map((line) => line.split(' '));
-    const [start, term] = ['start', 'term'].map(
-      (word) => Date.parse(lines.find((line) => line[1] === word)?.[0] ?? '') / 1000,
-    );
-    const overshoot = (term ?? 0) - (start ?? 0) - limit;
-    console.log(`cut ${overshoot.toFixed(2)} s after the limit of ${limit} s`);
+    const overshoot = ((await bullpen.wroteAt(ended, 'term')) - (await bullpen.wroteAt(ended, 'start'))) / 1000 - limit;
+    report(`cut ${overshoot.toFixed(2)} s after the limit of ${limit} s`);
     expect(overshoot).toBeGreaterThanOrEqual(-0.1); // The shell writes its first line a moment after its container started.
     expect(overshoot).toBeLessThan(15);
   });
 
-  it('is stopped: TERM at once, a goodbye, and its logs are kept', async () => {
-    const trap = "trap 'echo goodbye; exit 0' TERM; echo hello; while :; do sleep 0.05; done";
-    await kube.createAgent('polite', trap);
-    await kube.createSession('stop', { agent: 'polite' });
-    await kube.sessionInPhase('stop', 'Running');
-    const since = Date.now();
-    await kube.patchSession('stop', { stop: true });
-    const ended = await kube.sessionInPhase('stop', 'Ended');
-    console.log(`stopped ${((Date.now() - since) / 1000).toFixed(2)} s after spec.stop`);
-    expect(ended.status).toMatchObject({ reason: 'Stopped' });
-    expect(await logs(ended)).toBe('hello\ngoodbye\n');
+  it('ends with the agent, whatever else in its pod never would', async () => {
+    const forever = { name: 'forever', image: imageNames.busybox, command: ['sh', '-c', untilTold()] };
+    const withForever = { podTemplate: { spec: { containers: [forever] } } };
+    await kube.createAgent('accompanied', 'sleep 1; exit 3', withForever);
+    await kube.createAgent('accompanied-well', 'sleep 1; exit 0', withForever);
+    await kube.createSession('accompanied-failure', { agent: 'accompanied' });
+    await kube.createSession('accompanied-success', { agent: 'accompanied-well' });
+    const failure = await kube.sessionInPhase('accompanied-failure', 'Ended');
+    expect(failure.status).toMatchObject({ reason: 'Failed', exitCode: 3, message: 'the agent exited with code 3' });
+    const success = await kube.sessionInPhase('accompanied-success', 'Ended');
+    expect(success.status).toMatchObject({ reason: 'Completed', exitCode: 0 });
+    expect(await bullpen.logs(success, '--container=forever')).toBe('start\nterm\n');
   });
 
-  it('is deleted: its pod goes with it and nothing is left', async () => {
-    await kube.createSession('delete', { agent: 'polite' });
-    const running = await kube.sessionInPhase('delete', 'Running');
-    await kube.deleteSession('delete');
-    await kube.gone(pods, running.status?.podName ?? '');
+  it('fails with its init container, and says which one', async () => {
+    const check = { name: 'check', image: imageNames.busybox, command: ['sh', '-c', 'echo no licence; exit 4'] };
+    await kube.createAgent('unlicensed', 'echo never', { podTemplate: { spec: { initContainers: [check] } } });
+    await kube.createSession('init', { agent: 'unlicensed' });
+    const ended = await kube.sessionInPhase('init', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Failed', exitCode: 4 });
+    expect(ended.status?.message).toContain('init container check exited with code 4');
+    expect(ended.status?.startedAt).toBeUndefined();
+    expect(await bullpen.logs(ended, '--container=check')).toBe('no licence\n');
+  });
+
+  it('goes with its pod when its time to live after the end is over, and not before', async () => {
+    await kube.createAgent('brief', 'exit 0');
+    await kube.createSession('ttl', { agent: 'brief', ttlSecondsAfterFinished: 3 });
+    await kube.createSession('ttl-zero', { agent: 'brief', ttlSecondsAfterFinished: 0 });
+    await kube.createSession('ttl-unset', { agent: 'brief' });
+    const ended = await kube.sessionInPhase('ttl', 'Ended');
+    await Promise.all(['ttl', 'ttl-zero'].map((name) => kube.gone(sessions, name)));
+    const keptMs = Date.now() - Date.parse(ended.status?.endedAt ?? '');
+    report(`ttlSecondsAfterFinished 3: gone ${(keptMs / 1000).toFixed(2)} s after its end`);
+    expect(keptMs).toBeGreaterThanOrEqual(3000);
+    await kube.gone(pods, ended.status?.podName ?? '');
+    expect((await kube.sessionInPhase('ttl-unset', 'Ended')).status?.reason).toBe('Completed');
   });
 });

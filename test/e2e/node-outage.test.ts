@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sessions } from '../../src/api/resources.ts';
+import { pods } from '../../src/kube/resources.ts';
+import { report, secondsSince, untilTold, useBullpen } from '../support/bullpen.ts';
+
+/** The kubelet is down for half a minute, as in an upgrade of its node, while sessions of all kinds run there. */
+const bullpen = await useBullpen('e2e-node-outage');
+const { kube } = bullpen;
+const { node } = bullpen.cluster;
+
+const OUTAGE_MS = 30_000;
+const NODE_LOST_AFTER_SECONDS = 3;
+const LIMIT = 12;
+const untilAsked = 'echo start; until [ -e /tmp/go ]; do sleep 0.2; done; echo done';
+const scripts = {
+  /** Goes on through the outage. */
+  patient: untilAsked,
+  /** Ends by itself while nobody looks. */
+  finishing: 'sleep 15; exit 4',
+  limited: untilTold(),
+  stopped: untilTold(),
+  deleted: untilTold(),
+  impatient: untilTold(),
+};
+const podNames: Record<string, string> = {};
+let downSince = 0;
+let upSince = 0;
+
+describe.runIf(node !== undefined)('while the kubelet is down', () => {
+  beforeAll(async () => {
+    for (const [name, script] of Object.entries(scripts)) {
+      const nodeLostAfterSeconds = name === 'impatient' ? NODE_LOST_AFTER_SECONDS : 300;
+      await kube.createAgent(name, script, { nodeLostAfterSeconds });
+      await kube.createSession(name, { agent: name, ...(name === 'limited' && { maxSessionDuration: LIMIT }) });
+    }
+    for (const name of Object.keys(scripts)) {
+      podNames[name] = (await kube.sessionInPhase(name, 'Running')).status?.podName ?? '';
+    }
+    downSince = Date.now();
+    await node?.stopKubelet();
+  });
+
+  it('a session may be deleted or told to stop: what can be done is done', async () => {
+    await kube.patchSession('stopped', { stop: true });
+    expect((await kube.sessionInPhase('stopped', 'Stopping')).status?.reason).toBe('Stopped');
+    await kube.deleteSession('deleted');
+    await kube.gone(sessions, 'deleted');
+  });
+
+  it('a session counts as lost when its Agent says so, by how long the node has been silent', async () => {
+    const ended = await kube.sessionInPhase('impatient', 'Ended');
+    report(`node silent: Lost ${secondsSince(downSince)} after the kubelet went, 20 s of them Kubernetes' own`);
+    expect(ended.status).toMatchObject({ reason: 'Lost', endedAtSource: 'Controller' });
+    expect(ended.status?.message).toBe(`node node-1 has been silent for ${NODE_LOST_AFTER_SECONDS} s`);
+  });
+
+  it('nothing else is said to have ended, half a minute long', async () => {
+    await sleep(downSince + OUTAGE_MS - Date.now());
+    for (const name of ['patient', 'finishing', 'limited']) {
+      expect((await kube.session(name)).status).toMatchObject({ phase: 'Running' });
+    }
+  });
+});
+
+describe.runIf(node !== undefined)('when the kubelet comes back', () => {
+  beforeAll(async () => {
+    await node?.startKubelet();
+    upSince = Date.now();
+    report(`the kubelet was down for ${secondsSince(downSince, upSince)}`);
+  });
+
+  afterAll(async () => {
+    // Other files need it, whatever has failed here.
+    await node?.startKubelet();
+  });
+
+  it('a session that ran on still runs, and completes', async () => {
+    expect((await kube.session('patient')).status).toMatchObject({ phase: 'Running' });
+    await bullpen.kubectl(['exec', podNames['patient'] ?? '', '--', 'touch', '/tmp/go']);
+    const ended = await kube.sessionInPhase('patient', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Completed', exitCode: 0 });
+    expect(await bullpen.logs(ended)).toBe('start\ndone\n');
+  });
+
+  it('a session that ended meanwhile has the end that it had, at the time when it was', async () => {
+    const { status } = await kube.sessionInPhase('finishing', 'Ended');
+    expect(status).toMatchObject({ reason: 'Failed', exitCode: 4, endedAtSource: 'Kubelet' });
+    expect(Date.parse(status?.endedAt ?? '')).toBeLessThan(upSince);
+  });
+
+  it('a session that has reached its limit is cut', async () => {
+    const { status } = await kube.sessionInPhase('limited', 'Ended');
+    report(`limit reached meanwhile: ended ${secondsSince(upSince)} after the kubelet came back`);
+    expect(status).toMatchObject({ reason: 'DeadlineExceeded' });
+    expect(status?.usageSeconds).toBeGreaterThan(LIMIT);
+  });
+
+  it('a session that was told to stop does so, and one that was deleted leaves nothing', async () => {
+    expect((await kube.sessionInPhase('stopped', 'Ended')).status).toMatchObject({ reason: 'Stopped' });
+    report(`stop: ended ${secondsSince(upSince)} after the kubelet came back`);
+    await kube.gone(pods, podNames['deleted'] ?? '');
+  });
+
+  it('the pod of a session that was lost is stopped, and the session stays lost', async () => {
+    await kube.gone(pods, podNames['impatient'] ?? '');
+    report(`lost: its pod stopped ${secondsSince(upSince)} after the kubelet came back`);
+    expect((await kube.session('impatient')).status).toMatchObject({ phase: 'Ended', reason: 'Lost' });
+  });
+});

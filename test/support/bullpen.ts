@@ -1,0 +1,126 @@
+import { afterAll, beforeAll } from 'vitest';
+import type { Session } from '../../src/api/session.ts';
+import type { Pod } from '../../src/kube/objects.ts';
+import { pods } from '../../src/kube/resources.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { CommandOutput } from '../cluster/run.ts';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { ControllerProcess, type ControllerOptions } from './controller-process.ts';
+import { applyCrds } from './crds.ts';
+import { TestKube } from './kube.ts';
+
+export interface BullpenOptions {
+  /** Labels of the namespace, for example the pod security standard that it enforces. */
+  labels?: Record<string, string>;
+  /** More namespaces that the file makes and its controller serves. */
+  alsoWatch?: string[];
+  /** More of the controller's configuration. */
+  config?: ControllerOptions['config'];
+}
+
+/**
+ * What a test file on a real node works with: a namespace of its own and a controller that serves it alone. Registers
+ * the hooks that make both before the file's tests and end them afterwards.
+ */
+export async function useBullpen(namespace: string, options: BullpenOptions = {}): Promise<Bullpen> {
+  const bullpen = new Bullpen(await connectCluster(), namespace);
+  beforeAll(() => bullpen.open(options));
+  afterAll(() => bullpen.close());
+  return bullpen;
+}
+
+export class Bullpen {
+  readonly cluster: Cluster;
+  readonly kube: TestKube;
+  readonly namespace: string;
+  #controller: ControllerProcess | undefined;
+
+  constructor(cluster: Cluster, namespace: string) {
+    this.cluster = cluster;
+    this.namespace = namespace;
+    this.kube = new TestKube(cluster, namespace);
+  }
+
+  get controller(): ControllerProcess {
+    if (this.#controller === undefined) throw new Error('the controller has not been started yet');
+    return this.#controller;
+  }
+
+  async open({ labels = {}, alsoWatch = [], config }: BullpenOptions): Promise<void> {
+    await applyCrds(this.cluster);
+    await this.kube.createNamespace(labels);
+    this.#controller = await ControllerProcess.startLeading(this.cluster, {
+      namespace: this.namespace,
+      watchNamespaces: [this.namespace, ...alsoWatch],
+      ...(config && { config }),
+    });
+  }
+
+  /** Ends what still runs, so that it does not take from the tests that follow, and then the controller. */
+  async close(): Promise<void> {
+    await this.kubectl(['delete', 'namespace', this.namespace, '--wait=false']);
+    const held = { what: `the pods of ${this.namespace} to be let go`, timeoutMs: 60_000, intervalMs: 200 };
+    await waitFor(async () => (await this.pods()).length === 0, held);
+    for (const { level, msg, err } of this.#controller?.lines ?? []) {
+      if (level === 'error' || level === 'text') report(`the controller said: ${msg} ${JSON.stringify(err)}`);
+    }
+    await this.#controller?.stop();
+    await this.kube.close();
+  }
+
+  /** kubectl in the namespace of the tests. */
+  async kubectl(args: readonly string[], input?: unknown): Promise<CommandOutput> {
+    const options = { timeoutMs: 120_000, ...(input !== undefined && { input: JSON.stringify(input) }) };
+    return await this.cluster.kubectl(['--namespace', this.namespace, ...args], options);
+  }
+
+  /** What the agent of a session wrote. */
+  async logs(session: Session, ...options: string[]): Promise<string> {
+    return (await this.kubectl(['logs', session.status?.podName ?? '', ...options])).stdout;
+  }
+
+  /** When the agent of a session wrote a line, in Unix milliseconds: the container runtime notes it, on this machine's clock. */
+  async wroteAt(session: Session, line: string): Promise<number> {
+    const written = (await this.logs(session, '--container=agent', '--timestamps')).split('\n');
+    const time = written.map((text) => text.split(' ')).find(([, ...words]) => words.join(' ') === line)?.[0];
+    if (time === undefined) throw new Error(`the agent did not write "${line}", but:\n${written.join('\n')}`);
+    return Date.parse(time);
+  }
+
+  /** All pods of the namespace, or of one of its sessions. */
+  async pods(session?: Session): Promise<Pod[]> {
+    const { items } = await this.kube.api.list(pods, { namespace: this.namespace });
+    return session === undefined
+      ? items
+      : items.filter((pod) => pod.metadata.labels?.['bullpen.dev/session-uid'] === session.metadata.uid);
+  }
+
+  /** Resolves when a session, which may be deleted itself, has no pod any more. */
+  async podsGone(session: Session): Promise<void> {
+    for (const pod of await this.pods(session)) await this.kube.gone(pods, pod.metadata.name);
+  }
+
+  /** Asks for an eviction, as `kubectl drain` does; rejects when it is refused. */
+  async evict(pod: string): Promise<void> {
+    const path = `/api/v1/namespaces/${this.namespace}/pods/${pod}/eviction`;
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace: this.namespace } };
+    await this.kubectl(['create', '--raw', path, '--filename', '-'], eviction);
+  }
+}
+
+/** Tells whoever runs the tests what was measured. */
+export function report(line: string): void {
+  console.log(line);
+}
+
+/** Seconds since a moment, for people. */
+export function secondsSince(moment: number, until = Date.now()): string {
+  return `${((until - moment) / 1000).toFixed(2)} s`;
+}
+
+/** A script that runs until it is told to end, says so, and then ends with this code after so many seconds. */
+export function untilTold({ goodbyeSeconds = 0, exitCode = 0 } = {}): string {
+  const goodbye = goodbyeSeconds === 0 ? '' : `sleep ${goodbyeSeconds}; `;
+  return `trap 'echo term; ${goodbye}exit ${exitCode}' TERM; echo start; while :; do sleep 60 & wait $!; done`;
+}
