@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { StringDecoder } from 'node:string_decoder';
 import type { Dispatcher } from 'undici';
 import { abortReason, type Clock } from './clock.ts';
 import { clientError, type ClientReason } from './errors.ts';
@@ -54,7 +55,9 @@ class AnswerCollector implements Dispatcher.DispatchHandler {
   #settled = false;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
-  #chunks: Buffer[] = [];
+  /** Decoded as it comes: the bytes of a long list, kept until its end, would cost as much memory as the list itself. */
+  readonly #decoder = new StringDecoder('utf8');
+  #body = '';
   #bytes = 0;
 
   constructor(
@@ -95,7 +98,8 @@ class AnswerCollector implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return;
-    this.#chunks.push(chunk);
+    const wanted = this.#status >= 300 ? chunk.subarray(0, maxErrorBytes - this.#bytes) : chunk;
+    this.#body += this.#decoder.write(wanted);
     this.#bytes += chunk.length;
     if (this.#status >= 300) {
       if (this.#bytes < maxErrorBytes) return;
@@ -116,9 +120,8 @@ class AnswerCollector implements Dispatcher.DispatchHandler {
 
   #succeed(): void {
     if (!this.#settle()) return;
-    const body = Buffer.concat(this.#chunks, this.#bytes);
-    const text = this.#status >= 300 ? body.toString('utf8', 0, maxErrorBytes) : body.toString('utf8');
-    this.#resolve({ status: this.#status, headers: this.#headers, body: text });
+    const body = this.#body + this.#decoder.end();
+    this.#resolve({ status: this.#status, headers: this.#headers, body });
   }
 
   #fail(reason: ClientReason, cause: unknown): void {

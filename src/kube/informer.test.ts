@@ -154,6 +154,14 @@ describe('in good times', () => {
     expect(informer.store.get('ns/a')?.spec).toBe('ä€😀');
   });
 
+  it('stops at once while it watches', async () => {
+    start();
+    const watch = await listed('10');
+    stop.abort();
+    await watch.closed;
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('stops at once, also while it lists', async () => {
     const informer = start();
     const list = await server.next();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Clock } from './clock.ts';
-import { LeaderElector, LeadershipLostError } from './leader-election.ts';
+import { LeaderElector, LeadershipLostError, type LeaderElectorOptions } from './leader-election.ts';
 import { KubeMetrics } from './metrics.ts';
 import { FakeClock } from './testing/fake-clock.ts';
 import { LeaseServer, type LeaseFault } from './testing/lease-server.ts';
@@ -24,10 +24,12 @@ class Candidate {
   ended: unknown;
   handovers: boolean[] = [];
   leading: AbortSignal | undefined;
+  working = false;
   /** Ends what it does as the leader. */
   finish = Promise.withResolvers<undefined>();
 
-  constructor(identity: string, options: { clock?: Clock; metrics?: KubeMetrics } = {}) {
+  constructor(identity: string, options: Partial<LeaderElectorOptions> = {}, fault: LeaseFault = 'none') {
+    this.faults.now = fault;
     this.elector = new LeaderElector({
       api: server.client(this.faults),
       lease: { namespace: 'ns', name: 'lease' },
@@ -42,7 +44,9 @@ class Candidate {
         onLeading: async (signal, { cleanHandover }) => {
           this.leading = signal;
           this.handovers.push(cleanHandover);
+          this.working = true;
           await this.finish.promise;
+          this.working = false;
         },
       })
       .then(
@@ -109,6 +113,14 @@ describe('taking the lease', () => {
     expect([b.leads, b.handovers]).toEqual([true, [false]]);
   });
 
+  it('that did not exist is clean, too, when the reply to its creation was lost', async () => {
+    const a = new Candidate('a', {}, 'lostReply');
+    await clock.advanceAsync(1000);
+    a.faults.now = 'none';
+    await clock.advanceAsync(1000);
+    expect([a.leads, a.handovers]).toEqual([true, [true]]);
+  });
+
   it('that somebody deleted waits for the time of whoever held it', async () => {
     const a = new Candidate('a');
     await clock.advanceAsync(0);
@@ -130,6 +142,15 @@ describe('taking the lease', () => {
     b.stop.abort();
     await clock.advanceAsync(0);
     expect([b.ended, b.handovers, a.leads]).toEqual(['resolved', [], true]);
+  });
+
+  it('that comes when it is no longer wanted is released at once', async () => {
+    const a = new Candidate('a', {}, 'slow');
+    await clock.advanceAsync(1000);
+    a.stop.abort();
+    await clock.advanceAsync(10_000);
+    expect([a.ended, a.handovers]).toEqual(['resolved', []]);
+    expect(server.lease?.spec?.holderIdentity).toBe('');
   });
 });
 
@@ -165,6 +186,27 @@ describe('keeping the lease', () => {
     expect(a.leads).toBe(false);
     expect(a.ended).toBeInstanceOf(LeadershipLostError);
     expect(a.leading?.aborted).toBe(true);
+  });
+
+  it('counts from when a renewal was sent, not from when its reply came', async () => {
+    const a = new Candidate('a');
+    await clock.advanceAsync(0);
+    a.faults.now = 'slow';
+    await clock.advanceAsync(4999);
+    a.faults.now = 'hang';
+    await clock.advanceAsync(7000);
+    expect(a.leads).toBe(true);
+    await clock.advanceAsync(1);
+    expect(a.leads).toBe(false);
+    expect(a.ended).toBeInstanceOf(LeadershipLostError);
+  });
+
+  it('is lost on time, also when the renew deadline is no multiple of the retry period', async () => {
+    const a = new Candidate('a', { timings: { retryPeriodMs: 3000 } });
+    await clock.advanceAsync(0);
+    a.faults.now = 'error';
+    await clock.advanceAsync(10_000);
+    expect(a.ended).toBeInstanceOf(LeadershipLostError);
   });
 
   it('is lost by the clock alone while the event loop is blocked, and for good', async () => {
@@ -209,6 +251,25 @@ describe('giving the lease up', () => {
     expect(server.lease?.spec?.leaseTransitions).toBe(1);
   });
 
+  it('soon after an unclean handover lets the next one come quickly, but not as if all were clean', async () => {
+    const a = new Candidate('a');
+    await clock.advanceAsync(0);
+    a.faults.now = 'hang';
+    const b = new Candidate('b');
+    const c = new Candidate('c');
+    await clock.advanceAsync(16_000);
+    const [second, third] = b.leads ? [b, c] : [c, b];
+    expect(second.handovers).toEqual([false]);
+    second.finish.resolve(undefined);
+    await clock.advanceAsync(4000);
+    expect([third.leads, third.handovers]).toEqual([true, [false]]);
+    await clock.advanceAsync(15_000);
+    third.finish.resolve(undefined);
+    const d = new Candidate('d');
+    await clock.advanceAsync(3000);
+    expect([d.leads, d.handovers]).toEqual([true, [true]]);
+  });
+
   it('does not release when the work failed: something of it may still run', async () => {
     const a = new Candidate('a');
     await clock.advanceAsync(0);
@@ -226,7 +287,10 @@ it('never has two leaders, and calls no handover clean that was not, whatever fa
     { weight: 4, arbitrary: fc.record({ wait: fc.integer({ min: 1, max: 16 }) }) },
     {
       weight: 3,
-      arbitrary: fc.record({ who, fault: fc.constantFrom<LeaseFault>('none', 'none', 'error', 'lostReply', 'hang') }),
+      arbitrary: fc.record({
+        who,
+        fault: fc.constantFrom<LeaseFault>('none', 'none', 'error', 'lostReply', 'slow', 'hang'),
+      }),
     },
     { weight: 1, arbitrary: fc.record({ who, stop: fc.boolean() }) },
   );
@@ -244,10 +308,10 @@ it('never has two leaders, and calls no handover clean that was not, whatever fa
           if (candidate === undefined) continue;
           if ('fault' in step) candidate.faults.now = step.fault;
           else {
-            // It ends in good order, or as a process that is killed, and another one comes.
-            candidate.finish.resolve(undefined);
+            // It ends in good order, or falls silent in the middle of its work, and another one comes.
+            if (step.stop) candidate.finish.resolve(undefined);
+            else candidate.faults.now = 'hang';
             candidate.stop.abort();
-            if (!step.stop) candidate.faults.now = 'hang';
             candidates[step.who] = make();
           }
         }
@@ -257,7 +321,7 @@ it('never has two leaders, and calls no handover clean that was not, whatever fa
           expect(leaders.length).toBeLessThanOrEqual(1);
           const [next] = leaders;
           if (next === undefined || next === leader) continue;
-          if (next.handovers[0] === true) expect(leader === undefined || leader.ended === 'resolved').toBe(true);
+          if (next.handovers[0] === true) expect(leader?.working ?? false).toBe(false);
           leader = next;
         }
       }

@@ -77,6 +77,8 @@ export class LeaderElector {
   #renewedAt = -Infinity;
   /** The last record that was not ours shows that its holder let go. */
   #cleanHandover = false;
+  /** When the lease became ours (monotonic). */
+  #tookAt = -Infinity;
   /** The Lease was deleted since it was last seen. */
   #gone = false;
   /** We have led, and do so no more. */
@@ -107,8 +109,9 @@ export class LeaderElector {
    *   latest when the renew deadline has passed. The caller exits the process.
    */
   async run(task: LeaderTask): Promise<void> {
-    const { lease, logger, metrics } = this.#options;
+    const { lease, clock, logger, metrics } = this.#options;
     if (!(await this.#acquire(task.signal))) return;
+    this.#tookAt = clock.monotonic();
     logger?.info({ lease: lease.name, cleanHandover: this.#cleanHandover }, 'became the leader');
     metrics?.set('leader', { name: lease.name }, 1);
     try {
@@ -230,8 +233,10 @@ export class LeaderElector {
     const { api, clock, logger, lease } = this.#options;
     const held = this.#lease;
     if (held === undefined || !this.#isOurs(held)) return;
+    // Whoever takes over soon after an unclean handover to us must not take it for clean: our predecessor's requests are as young as ours.
+    const clean = this.#cleanHandover || clock.monotonic() >= this.#tookAt + this.#timings.leaseDurationMs;
     try {
-      await api.replace(leases, { ...held, spec: releasedRecord(held.spec, clock.now()) });
+      await api.replace(leases, { ...held, spec: releasedRecord(held.spec, clock.now(), clean) });
       logger?.info({ lease: lease.name }, 'released the lease');
     } catch (error) {
       logger?.warn({ err: error, lease: lease.name }, 'releasing the lease failed; the next leader waits for its end');

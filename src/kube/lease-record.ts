@@ -39,11 +39,14 @@ export function heldRecord(
   };
 }
 
-/** The record that lets go: no holder, and so short that nobody waits. */
-export function releasedRecord(old: LeaseRecord | undefined, nowMs: number): LeaseRecord {
+/**
+ * The record that lets go, so short that nobody waits. With nobody as its holder it says to the next one that the handover is clean;
+ * otherwise it keeps the old holder's name.
+ */
+export function releasedRecord(old: LeaseRecord | undefined, nowMs: number, clean: boolean): LeaseRecord {
   const now = microTime(nowMs);
   return {
-    holderIdentity: '',
+    holderIdentity: clean ? '' : (old?.holderIdentity ?? ''),
     leaseDurationSeconds: 1,
     acquireTime: now,
     renewTime: now,

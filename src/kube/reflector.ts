@@ -8,7 +8,7 @@ import type { KubeObject } from './objects.ts';
 import { compareVersions } from './resource-version.ts';
 import type { Resource } from './resources.ts';
 import { SharedRun } from './shared-run.ts';
-import type { Store } from './store.ts';
+import { keyOf, type Store } from './store.ts';
 
 /** client-go's numbers: 800 ms, doubling to 30 s, forgotten after two minutes without a failure. */
 const backoff = { baseMs: 800, maxMs: 30_000, resetAfterMs: 120_000 };
@@ -132,7 +132,7 @@ export class Reflector<T extends KubeObject> {
     do {
       try {
         const page = await api.list(resource, { ...selection, limit, continue: next, signal });
-        for (const item of page.items) items.push(this.#slim(item)); // at once: whole objects may not fit in memory together
+        for (const item of page.items) items.push(this.#known(item) ?? this.#slim(item)); // at once: whole objects may not fit in memory together
         version ??= page.resourceVersion;
         next = page.continue;
       } catch (error) {
@@ -213,6 +213,14 @@ export class Reflector<T extends KubeObject> {
     if (isGone(error)) logger?.info(fields, `${doing} begins anew`);
     else logger?.warn(fields, `${doing} failed; it will be tried again`);
     await sleep(clock, delayMs, signal);
+  }
+
+  /** The stored object, if it is this very version of it: listing again must not hold everything twice. */
+  #known(item: T): T | undefined {
+    const stored = this.#options.store.get(keyOf(item));
+    const same =
+      stored?.metadata.uid === item.metadata.uid && stored.metadata.resourceVersion === item.metadata.resourceVersion;
+    return same ? stored : undefined;
   }
 
   /** One object that the transform cannot take must not keep all others from being seen. */

@@ -1,5 +1,5 @@
 import type { CallOptions, KubeApi } from '../api.ts';
-import type { Clock } from '../clock.ts';
+import { sleep, type Clock } from '../clock.ts';
 import { KubeError } from '../errors.ts';
 import type { Lease } from '../objects.ts';
 
@@ -10,6 +10,8 @@ export type LeaseFault =
   | 'error'
   /** Carried out, but the reply is lost. */
   | 'lostReply'
+  /** Carried out at once, answered after three seconds. */
+  | 'slow'
   /** Neither carried out nor answered until the caller's deadline. */
   | 'hang';
 
@@ -34,9 +36,10 @@ export class LeaseServer {
         return new Promise((_resolve, reject) => this.#clock.setTimeout(() => reject(late), timeoutMs));
       }
       if (fault === 'error') return Promise.reject(failure(0, 'ConnectFailed'));
-      return Promise.resolve().then(() => {
+      return Promise.resolve().then(async () => {
         const result = act();
         if (fault === 'lostReply') throw failure(0, 'ConnectionLost');
+        if (fault === 'slow') await sleep(this.#clock, 3000);
         return result;
       });
     };
