@@ -69,7 +69,9 @@ export class AgentLoop {
       key,
       open.some((session) => session.status?.podUID === undefined),
     );
-    const verdict = agent === undefined ? undefined : judgeAgent(agent, this.#policy, this.#starter.refusalOf(key));
+    // What the Agent's status says, and what decides: a template that was refused a while ago is tried again.
+    const shown = agent && judgeAgent(agent, this.#policy, this.#starter.refusalOf(key));
+    const verdict = agent && this.#starter.mayProbe(key) ? judgeAgent(agent, this.#policy) : shown;
     const livePods = this.#livePods(key);
     const tellPositions =
       this.#clock.monotonic() - (this.#positionsToldAt.get(key) ?? -Infinity) >= TELL_POSITIONS_EVERY_MS;
@@ -89,7 +91,7 @@ export class AgentLoop {
     const starts = forEachBounded(plan.start, PARALLEL, async (start) => {
       if (agent !== undefined && verdict?.ok === true) await this.#starter.start(key, agent, verdict, start);
     });
-    const counted = this.#report(key, agent, verdict, plan);
+    const counted = this.#report(key, agent, shown, plan);
     const results = await Promise.allSettled([starts, status, counted]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     const countsInMs = await counted;
@@ -177,6 +179,7 @@ export class AgentLoop {
     if (agent === undefined || verdict === undefined) {
       this.#metrics.forgetAgent({ namespace, agent: name });
       this.#statusWriter.forget(key);
+      this.#starter.forget(key);
       return undefined;
     }
     this.#metrics.setAgent({ namespace, agent: name }, { ...counts, maxAgents: agent.spec.scaling?.maxAgents ?? 0 });

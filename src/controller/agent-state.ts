@@ -31,7 +31,7 @@ export function judgeAgent(
       'protocol Http is not supported by this version; set spec.protocol to Process',
     );
   }
-  const template = checkTemplate(spec.podTemplate?.spec, policy);
+  const template = checkTemplate(spec.podTemplate, policy);
   if (!template.ok) return no('AgentInvalid', 'TemplateNotAllowed', template.problems.join('; '));
   const revision = revisionOf(spec);
   if (refusal?.revision === revision)

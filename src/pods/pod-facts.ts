@@ -68,10 +68,15 @@ export function hasLostSandbox(pod: Pod): boolean {
   return Date.parse(condition.lastTransitionTime) < Date.parse(finishedAt);
 }
 
-/** The latest `finishedAt` of all containers, by the kubelet's clock in whole seconds: the end of the teardown. */
+/**
+ * When the last container finished, by the kubelet's clock in whole seconds: the end of the teardown. Undefined while a
+ * container may still run, as on a node that is lost: what an init container or a helper did earlier is no end.
+ */
 export function lastFinishedAt(pod: Pod): string | undefined {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  return statuses
+  const statuses = pod.status?.containerStatuses ?? [];
+  if (!isTerminal(pod) && (statuses.length === 0 || statuses.some((status) => !status.state?.terminated)))
+    return undefined;
+  return [...(pod.status?.initContainerStatuses ?? []), ...statuses]
     .map((status) => status.state?.terminated?.finishedAt)
     .filter((time) => time !== undefined && Date.parse(time) > 0)
     .sort()

@@ -20,11 +20,11 @@ const binding: Binding = {
 
 function build(
   input: Partial<AgentSpecInput> = {},
-  { body = { kind: 'inline', text: 'hi' } as Body, runAsNonRoot = false } = {},
+  { body = { kind: 'inline', text: 'hi' }, runAsNonRoot = false } = {},
 ) {
   const spec = agentSpec.parse({ image: 'example/echo:1', protocol: 'Process', ...input });
   const policy = { ...STRICT_POLICY, runAsNonRoot };
-  const template = checkTemplate(spec.podTemplate?.spec, policy);
+  const template = checkTemplate(spec.podTemplate, policy);
   if (!template.ok) throw new Error(template.problems.join());
   return buildProcessPod({
     namespace: 'ns',

@@ -15,8 +15,8 @@ export function withSecurityDefaults(spec: TemplateSpec, policy: SessionPodPolic
     enableServiceLinks: spec['enableServiceLinks'] ?? false,
     securityContext: {
       seccompProfile: { type: 'RuntimeDefault' },
-      ...(policy.runAsNonRoot && { runAsNonRoot: true }),
       ...spec.securityContext,
+      ...(policy.runAsNonRoot && { runAsNonRoot: true }),
     },
     ...(spec.containers && { containers: spec.containers.map(hardenContainer) }),
     ...(spec.initContainers && { initContainers: spec.initContainers.map(hardenContainer) }),

@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import type { AgentSpec } from '../api/agent.ts';
 import { STRICT_POLICY, type SessionPodPolicy } from './policy.ts';
 import { checkTemplate } from './template-checks.ts';
 
-function problems(spec: unknown, policy: Partial<SessionPodPolicy> = {}): string[] {
-  const result = checkTemplate(spec, { ...STRICT_POLICY, ...policy });
+function problems(
+  spec: unknown,
+  policy: Partial<SessionPodPolicy> = {},
+  annotations: Record<string, string> = {},
+): string[] {
+  const result = checkTemplate({ metadata: { annotations }, spec } as AgentSpec['podTemplate'], {
+    ...STRICT_POLICY,
+    ...policy,
+  });
   return result.ok ? [] : result.problems;
 }
 
@@ -46,6 +54,11 @@ describe('checkTemplate', () => {
     ['allowPrivilegeEscalation', agent({ allowPrivilegeEscalation: true }), 'allowPrivileged'],
     ['capabilities.add', agent({ capabilities: { add: ['SYS_ADMIN'] } }), 'allowPrivileged'],
     ['seccompProfile', agent({ seccompProfile: { type: 'Unconfined' } }), 'allowPrivileged'],
+    ['capabilities.drop', agent({ capabilities: { drop: ['MKNOD'] } }), 'allowPrivileged'],
+    ['capabilities.drop', agent({ capabilities: { drop: [] } }), 'allowPrivileged'],
+    ['seLinuxOptions', agent({ seLinuxOptions: { type: 'spc_t' } }), 'allowPrivileged'],
+    ['seLinuxOptions', { securityContext: { seLinuxOptions: { user: 'system_u' } } }, 'allowPrivileged'],
+    ['serviceAccountName', { serviceAccountName: 'admin' }, 'allowServiceAccountToken'],
     ['procMount', agent({ procMount: 'Unmasked' }), 'allowPrivileged'],
     ['sysctls', { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'allowPrivileged'],
     [
@@ -87,4 +100,21 @@ describe('checkTemplate', () => {
       expect(problems(spec)[0]).toMatch(/^podTemplate\.spec/);
     },
   );
+
+  it('refuses to confine less by the old annotation of AppArmor', () => {
+    const annotations = { 'container.apparmor.security.beta.kubernetes.io/agent': 'unconfined' };
+    expect(problems({}, {}, annotations).join()).toContain('sessionPods.allowPrivileged');
+    expect(problems({}, { allowPrivileged: true }, annotations)).toEqual([]);
+  });
+
+  it.each([
+    [{ securityContext: { runAsNonRoot: false } }],
+    [{ securityContext: { runAsUser: 0 } }],
+    [agent({ runAsNonRoot: false })],
+    [agent({ runAsUser: 0 })],
+    [{ initContainers: [{ name: 'init', image: 'i', securityContext: { runAsUser: 0 } }] }],
+  ])('refuses root where the chart forbids it, and only there: %j', (spec) => {
+    expect(problems(spec)).toEqual([]);
+    expect(problems(spec, { runAsNonRoot: true }).join()).toContain('sessionPods.runAsNonRoot');
+  });
 });

@@ -1,12 +1,9 @@
 import type { z } from 'zod';
 import { agentContainer } from '../api/names.ts';
+import type { AgentSpec } from '../api/agent.ts';
 import type { SessionPodPolicy } from './policy.ts';
-import {
-  templateSpecSchema,
-  type TemplateContainer,
-  type TemplateSecurityContext,
-  type TemplateSpec,
-} from './template.ts';
+import { refused, securityProblems } from './security-checks.ts';
+import { allContainers, templateSpecSchema, type TemplateSpec } from './template.ts';
 
 /** Containers and volumes whose names start so belong to Bullpen. */
 const RESERVED_PREFIX = 'bullpen-';
@@ -29,15 +26,16 @@ export type TemplateResult = { ok: true; spec: TemplateSpec } | { ok: false; pro
  * Reads the pod template of an Agent and checks it against the policy. Every problem is one sentence that names the
  * field and says what is allowed.
  */
-export function checkTemplate(input: unknown, policy: SessionPodPolicy): TemplateResult {
-  const parsed = templateSpecSchema.safeParse(input ?? {});
+export function checkTemplate(template: AgentSpec['podTemplate'], policy: SessionPodPolicy): TemplateResult {
+  const parsed = templateSpecSchema.safeParse(template?.spec ?? {});
   if (!parsed.success) return { ok: false, problems: parsed.error.issues.slice(0, 10).map(describeIssue) };
   const spec = parsed.data;
   const problems = [
     ...ownedFields(spec),
     ...hostAccess(spec, policy),
     ...volumes(spec, policy),
-    ...containers(spec, policy),
+    ...containers(spec),
+    ...securityProblems(spec, template?.metadata?.annotations ?? {}, policy),
     ...duplicates(spec),
   ];
   return problems.length === 0 ? { ok: true, spec } : { ok: false, problems };
@@ -65,13 +63,12 @@ function hostAccess(spec: TemplateSpec, policy: SessionPodPolicy): string[] {
       }
     }
   }
-  if (!policy.allowServiceAccountToken && spec.automountServiceAccountToken === true) {
-    problems.push(refused('automountServiceAccountToken', 'allowServiceAccountToken'));
-  }
-  if (!policy.allowPrivileged) {
-    const context = spec.securityContext;
-    if (context?.sysctls?.length) problems.push(refused('securityContext.sysctls', 'allowPrivileged'));
-    problems.push(...unconfined('securityContext', context));
+  if (!policy.allowServiceAccountToken) {
+    if (spec.automountServiceAccountToken === true)
+      problems.push(refused('automountServiceAccountToken', 'allowServiceAccountToken'));
+    for (const field of ['serviceAccountName', 'serviceAccount'] as const) {
+      if (spec[field] !== undefined) problems.push(refused(field, 'allowServiceAccountToken'));
+    }
   }
   return problems;
 }
@@ -95,7 +92,7 @@ function volumes(spec: TemplateSpec, policy: SessionPodPolicy): string[] {
   return problems;
 }
 
-function containers(spec: TemplateSpec, policy: SessionPodPolicy): string[] {
+function containers(spec: TemplateSpec): string[] {
   const problems: string[] = [];
   for (const { path, container } of allContainers(spec)) {
     if (container.name === agentContainer && path.startsWith('containers')) {
@@ -106,35 +103,7 @@ function containers(spec: TemplateSpec, policy: SessionPodPolicy): string[] {
     } else if (container.name === agentContainer || container.name.startsWith(RESERVED_PREFIX)) {
       problems.push(`podTemplate.spec.${path}: the name ${container.name} is reserved, choose another`);
     }
-    if (!policy.allowPrivileged) problems.push(...privileges(`${path}.securityContext`, container.securityContext));
   }
-  return problems;
-}
-
-function privileges(path: string, context: TemplateSecurityContext | undefined): string[] {
-  if (context === undefined) return [];
-  const problems = unconfined(path, context);
-  if (context.privileged === true) problems.push(refused(`${path}.privileged`, 'allowPrivileged'));
-  if (context.allowPrivilegeEscalation === true)
-    problems.push(refused(`${path}.allowPrivilegeEscalation`, 'allowPrivileged'));
-  // NET_BIND_SERVICE is what the `restricted` pod security standard allows.
-  const added = (context.capabilities?.add ?? []).filter((capability) => capability !== 'NET_BIND_SERVICE');
-  if (added.length > 0) problems.push(refused(`${path}.capabilities.add`, 'allowPrivileged'));
-  if (context.procMount !== undefined && context.procMount !== 'Default')
-    problems.push(refused(`${path}.procMount`, 'allowPrivileged'));
-  return problems;
-}
-
-function unconfined(
-  path: string,
-  context: Pick<TemplateSecurityContext, 'seccompProfile' | 'appArmorProfile' | 'windowsOptions'> | undefined,
-): string[] {
-  const problems: string[] = [];
-  for (const profile of ['seccompProfile', 'appArmorProfile'] as const) {
-    if (context?.[profile]?.type === 'Unconfined') problems.push(refused(`${path}.${profile}`, 'allowPrivileged'));
-  }
-  if (context?.windowsOptions?.hostProcess === true)
-    problems.push(refused(`${path}.windowsOptions.hostProcess`, 'allowPrivileged'));
   return problems;
 }
 
@@ -146,14 +115,4 @@ function duplicates(spec: TemplateSpec): string[] {
     seen.add(container.name);
   }
   return problems;
-}
-
-function* allContainers(spec: TemplateSpec): Generator<{ path: string; container: TemplateContainer }> {
-  for (const list of ['initContainers', 'containers'] as const) {
-    for (const container of spec[list] ?? []) yield { path: `${list}[${container.name}]`, container };
-  }
-}
-
-function refused(field: string, value: string): string {
-  return `podTemplate.spec.${field} is refused; whoever installed Bullpen can allow it with the chart value sessionPods.${value}`;
 }

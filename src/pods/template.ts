@@ -3,7 +3,16 @@ import { z } from 'zod';
 const env = z.looseObject({ name: z.string() });
 const mount = z.looseObject({ name: z.string(), mountPath: z.string() });
 
+const seLinuxOptions = z.looseObject({
+  type: z.string().optional(),
+  user: z.string().optional(),
+  role: z.string().optional(),
+});
+
 const securityContext = z.looseObject({
+  runAsNonRoot: z.boolean().optional(),
+  runAsUser: z.number().optional(),
+  seLinuxOptions: seLinuxOptions.optional(),
   privileged: z.boolean().optional(),
   allowPrivilegeEscalation: z.boolean().optional(),
   capabilities: z.looseObject({ add: z.array(z.string()).optional(), drop: z.array(z.string()).optional() }).optional(),
@@ -44,8 +53,13 @@ export const templateSpecSchema = z.looseObject({
   hostPID: z.boolean().optional(),
   hostIPC: z.boolean().optional(),
   automountServiceAccountToken: z.boolean().optional(),
+  serviceAccountName: z.string().optional(),
+  serviceAccount: z.string().optional(),
   securityContext: z
     .looseObject({
+      runAsNonRoot: z.boolean().optional(),
+      runAsUser: z.number().optional(),
+      seLinuxOptions: seLinuxOptions.optional(),
       seccompProfile: z.looseObject({ type: z.string() }).optional(),
       appArmorProfile: z.looseObject({ type: z.string() }).optional(),
       sysctls: z.array(z.looseObject({})).optional(),
@@ -57,3 +71,10 @@ export const templateSpecSchema = z.looseObject({
 export type TemplateSpec = z.infer<typeof templateSpecSchema>;
 export type TemplateContainer = z.infer<typeof container>;
 export type TemplateSecurityContext = z.infer<typeof securityContext>;
+
+/** Every container of a template with its path, init containers first. */
+export function* allContainers(spec: TemplateSpec): Generator<{ path: string; container: TemplateContainer }> {
+  for (const list of ['initContainers', 'containers'] as const) {
+    for (const container of spec[list] ?? []) yield { path: `${list}[${container.name}]`, container };
+  }
+}
