@@ -1,0 +1,27 @@
+import type { Pod } from '../../src/kube/objects.ts';
+
+/**
+ * What has really been done to sessions, beside what the API shows: an end reason that it does not bear out is a lie.
+ * Disruptions are noted by the pod's uid, or by node.
+ */
+export class Truth {
+  readonly #disruptedPods = new Set<string>();
+  readonly #troubledNodes = new Set<string>();
+  /** Pods whose finalizer somebody else took. */
+  readonly stripped = new Set<string>();
+  /** Requests refused as invalid, or whose Agent went away: a Session may fail for it without a pod. */
+  creationTrouble = false;
+
+  disruptPod(pod: Pod): void {
+    this.#disruptedPods.add(pod.metadata.uid);
+  }
+
+  troubleNode(name: string): void {
+    this.#troubledNodes.add(name);
+  }
+
+  wasDisrupted(pod: Pod | undefined): boolean {
+    if (pod === undefined) return false;
+    return this.#disruptedPods.has(pod.metadata.uid) || this.#troubledNodes.has(pod.spec.nodeName ?? '');
+  }
+}
