@@ -63,7 +63,10 @@ export type JsonPatchOp =
 /** What to change, and in which of the server's patch formats. */
 export type Patch =
   | { type: 'json'; ops: readonly JsonPatchOp[] }
-  /** RFC 7386: `null` removes, lists are replaced whole. Put `metadata.resourceVersion` in it to get 409 instead of a lost update. */
+  /**
+   * RFC 7386: `null` removes, lists are replaced whole. Put `metadata.resourceVersion` in it to get 409 instead of a
+   * lost update.
+   */
   | { type: 'merge'; body: unknown }
   /** Server-side apply; needs `fieldManager`. On a main resource it **creates** what is missing. */
   | { type: 'apply'; body: unknown };
@@ -81,7 +84,9 @@ export interface ReplaceOptions extends CallOptions {
 }
 
 export interface DeleteOptions extends CallOptions {
-  /** Precondition: this very object, not a successor of the same name; 409 otherwise. Leave it out only if any will do. */
+  /**
+   * Precondition: this very object, not a successor of the same name; 409 otherwise. Leave it out only if any will do.
+   */
   uid?: string | undefined;
   /** Precondition: unchanged since this version; 409 otherwise. */
   resourceVersion?: string | undefined;
@@ -105,7 +110,9 @@ export interface KubeApi {
   patch<T extends KubeObject>(resource: Resource<T>, ref: ObjectRef, patch: Patch, options?: PatchOptions): Promise<T>;
   /** Replaces the object (`metadata.resourceVersion` guards against lost updates: 409). */
   replace<T extends KubeObject>(resource: Resource<T>, body: T, options?: ReplaceOptions): Promise<T>;
-  /** The object as it is now when it lives on for a while (grace period, finalizers), else undefined or its last state. */
+  /**
+   * The object as it is now when it lives on for a while (grace period, finalizers), else undefined or its last state.
+   */
   delete<T extends KubeObject>(resource: Resource<T>, ref: ObjectRef, options?: DeleteOptions): Promise<T | undefined>;
   /** Events in the server's order. Ends when the server ends it; throws when the connection breaks. */
   watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>>;

@@ -9,7 +9,10 @@ export interface BackoffOptions {
   resetAfterMs: number;
 }
 
-/** Delays that double with every failure, each shortened at random by up to half, so that many clients do not come back together. */
+/**
+ * Delays that double with every failure, each shortened at random by up to half, so that many clients do not come back
+ * together.
+ */
 export class Backoff {
   readonly #options: BackoffOptions;
   readonly #clock: Clock;

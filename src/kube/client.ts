@@ -27,9 +27,10 @@ const patchTypes = {
 } as const;
 
 /**
- * A thin client of the Kubernetes API on kept HTTP/1.1 connections. Every call has a deadline; reads are retried while the server is
- * busy or away, mutations only when they were certainly not looked at; every failure is a {@link KubeError} that says whether a
- * mutation may have been carried out. Leader election should have a client (and so connections) of its own.
+ * A thin client of the Kubernetes API on kept HTTP/1.1 connections. Every call has a deadline; reads are retried while
+ * the server is busy or away, mutations only when they were certainly not looked at; every failure is a {@link
+ * KubeError} that says whether a mutation may have been carried out. Leader election should have a client (and so
+ * connections) of its own.
  */
 export class KubeClient implements KubeApi {
   readonly #requester: Requester;

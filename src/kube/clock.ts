@@ -56,7 +56,9 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
-/** Whether `promise` has settled, either way, before `ms` milliseconds have passed. Resolves as soon as that is known. */
+/**
+ * Whether `promise` has settled, either way, before `ms` milliseconds have passed. Resolves as soon as that is known.
+ */
 export function settlesWithin(clock: Clock, promise: Promise<unknown>, ms: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = clock.setTimeout(() => resolve(false), ms);

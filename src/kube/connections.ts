@@ -11,8 +11,9 @@ const connectTimeoutMs = 10_000;
 const watchHeadersTimeoutMs = 30_000;
 
 /**
- * The connections to one API server with one set of TLS credentials. HTTP/1.1 only: one wedged HTTP/2 session would hold up everything,
- * and undici would not replace it. Watches have a pool of their own, so that they never take a connection from a request.
+ * The connections to one API server with one set of TLS credentials. HTTP/1.1 only: one wedged HTTP/2 session would
+ * hold up everything, and undici would not replace it. Watches have a pool of their own, so that they never take a
+ * connection from a request.
  */
 export class Connections {
   readonly requests: Pool;

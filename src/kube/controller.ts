@@ -10,8 +10,9 @@ export interface ReconcileResult {
 }
 
 /**
- * Makes the world agree with what the object of this key says now. It is told the key only, never what happened: it must
- * look at everything itself, and be right when called too often. The signal is aborted at shutdown: begin nothing new then.
+ * Makes the world agree with what the object of this key says now. It is told the key only, never what happened: it
+ * must look at everything itself, and be right when called too often. The signal is aborted at shutdown: begin nothing
+ * new then.
  */
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- an async function that returns nothing is a Promise<void>
 export type Reconcile = (key: string, signal: AbortSignal) => Promise<ReconcileResult | undefined | void>;
@@ -71,7 +72,8 @@ export class Controller {
       }
     } catch (error) {
       if (signal.aborted) {
-        // Most likely because we are stopping, and nobody will come back to it here: the next leader looks at every key.
+        // Most likely because we are stopping, and nobody will come back to it here: the next leader looks at every
+        // key.
         logger?.info({ err: error, controller: name, key }, 'reconciliation broken off');
         return;
       }

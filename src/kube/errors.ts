@@ -91,7 +91,8 @@ export function errorFromAnswer(what: string, code: number, body: string, retryA
   return new KubeError(`${what}: ${code} ${reason}${message === '' ? '' : `: ${message}`}`, {
     code,
     reason,
-    // 1xx-4xx are decided before anything is stored. A 5xx may come from halfway, or from a proxy that lost its backend.
+    // 1xx-4xx are decided before anything is stored. A 5xx may come from halfway, or from a proxy that lost its
+    // backend.
     outcome: code >= 500 ? 'unknown' : 'refused',
     status,
     retryAfterSeconds: parseSeconds(retryAfter) ?? status?.details?.retryAfterSeconds,

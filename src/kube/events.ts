@@ -51,9 +51,11 @@ interface Series {
 }
 
 /**
- * Writes Kubernetes Events (`events.k8s.io/v1`), as `kubectl describe` shows them. What repeats is counted in the series of one Event.
+ * Writes Kubernetes Events (`events.k8s.io/v1`), as `kubectl describe` shows them. What repeats is counted in the
+ * series of one Event.
  *
- * Recording never throws and never waits. Events are a courtesy: under pressure, or when the server refuses one, they are dropped and counted.
+ * Recording never throws and never waits. Events are a courtesy: under pressure, or when the server refuses one, they
+ * are dropped and counted.
  */
 export class EventRecorder {
   readonly #options: EventRecorderOptions;

@@ -55,7 +55,9 @@ class AnswerCollector implements Dispatcher.DispatchHandler {
   #settled = false;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
-  /** Decoded as it comes: the bytes of a long list, kept until its end, would cost as much memory as the list itself. */
+  /**
+   * Decoded as it comes: the bytes of a long list, kept until its end, would cost as much memory as the list itself.
+   */
   readonly #decoder = new StringDecoder('utf8');
   #body = '';
   #bytes = 0;

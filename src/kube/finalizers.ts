@@ -7,8 +7,9 @@ export function hasFinalizer(object: KubeObject, name: string): boolean {
 }
 
 /**
- * A JSON patch that removes one finalizer; empty when it is not there. It tests the object's uid and the entry that it removes, so against
- * a successor of the same name, or a list that others have changed meanwhile, it fails with 422 instead of taking what is not ours.
+ * A JSON patch that removes one finalizer; empty when it is not there. It tests the object's uid and the entry that it
+ * removes, so against a successor of the same name, or a list that others have changed meanwhile, it fails with 422
+ * instead of taking what is not ours.
  */
 export function removeFinalizerPatch(object: KubeObject, name: string): JsonPatchOp[] {
   const index = object.metadata.finalizers?.indexOf(name) ?? -1;

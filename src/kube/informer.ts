@@ -74,14 +74,17 @@ export class Informer<T extends KubeObject> {
     return namespaces.every((namespace) => this.store.completeUpTo(namespace) !== undefined);
   }
 
-  /** Resolves as soon as {@link hasSynced}; rejects when the signal is aborted first, or when the informer is stopped. */
+  /**
+   * Resolves as soon as {@link hasSynced}; rejects when the signal is aborted first, or when the informer is stopped.
+   */
   async whenSynced(signal: AbortSignal): Promise<void> {
     await abortable(Promise.all(this.#started().map((reflector) => reflector.firstList)), signal);
   }
 
   /**
-   * Resolves when the store is at least as new as the server was at this moment, by a consistent list that starts now or later.
-   * Calls share lists. While the server is away it keeps trying; it rejects only when the informer is stopped.
+   * Resolves when the store is at least as new as the server was at this moment, by a consistent list that starts now
+   * or later. Calls share lists. While the server is away it keeps trying; it rejects only when the informer is
+   * stopped.
    */
   async relist(): Promise<void> {
     await Promise.all(this.#started().map((reflector) => reflector.relist()));

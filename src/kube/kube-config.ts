@@ -15,7 +15,10 @@ const refreshMs = 60_000;
 /** How long reading them may take; an exec plugin may wait for a person or a network. */
 const readTimeoutMs = 30_000;
 
-/** A 401 makes us read them again, but not more often than this: a plugin run for every refused request would be a storm. */
+/**
+ * A 401 makes us read them again, but not more often than this: a plugin run for every refused request would be a
+ * storm.
+ */
 const shortestRefreshMs = 1000;
 
 export interface KubeConfigCredentialsOptions {
@@ -24,8 +27,8 @@ export interface KubeConfigCredentialsOptions {
 }
 
 /**
- * Credentials as client-node's KubeConfig has them: client certificates, tokens, token files (in a cluster), exec plugins, OIDC.
- * Certificates, CA and token files are read again every minute, and at once after a 401.
+ * Credentials as client-node's KubeConfig has them: client certificates, tokens, token files (in a cluster), exec
+ * plugins, OIDC. Certificates, CA and token files are read again every minute, and at once after a 401.
  */
 export class KubeConfigCredentials implements CredentialSource {
   readonly #load: () => KubeConfig;

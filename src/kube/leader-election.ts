@@ -10,7 +10,9 @@ import { leases, type ObjectRef } from './resources.ts';
 export interface LeaderElectionTimings {
   /** Others wait this long, from when they last saw the lease change, before they take it. Default 15 s. */
   leaseDurationMs: number;
-  /** The leader gives up when it has not been able to renew for this long. Must be shorter than the lease. Default 10 s. */
+  /**
+   * The leader gives up when it has not been able to renew for this long. Must be shorter than the lease. Default 10 s.
+   */
   renewDeadlineMs: number;
   /** How often the leader renews and the others look. Default 2 s. */
   retryPeriodMs: number;
@@ -52,7 +54,10 @@ export interface LeaderTask {
   signal: AbortSignal;
 }
 
-/** The lease could not be renewed in time, or another took it. The process must exit: something of it may not have noticed yet. */
+/**
+ * The lease could not be renewed in time, or another took it. The process must exit: something of it may not have
+ * noticed yet.
+ */
 export class LeadershipLostError extends Error {
   override name = 'LeadershipLostError';
 }
@@ -60,11 +65,13 @@ export class LeadershipLostError extends Error {
 /**
  * At most one process leads: it holds a Lease that it renews. The semantics are those of client-go's `leaderelection`.
  *
- * Clocks of different machines are never compared. A candidate notes, by its own monotonic clock, when it *saw* the record change, and
- * takes over when it has not changed for the lease's duration. The leader counts from before it *sent* its last successful
- * renewal, which is earlier than anybody can have seen it, and stops itself after the shorter renew deadline.
+ * Clocks of different machines are never compared. A candidate notes, by its own monotonic clock, when it *saw* the
+ * record change, and takes over when it has not changed for the lease's duration. The leader counts from before it
+ * *sent* its last successful renewal, which is earlier than anybody can have seen it, and stops itself after the
+ * shorter renew deadline.
  *
- * One thing breaks the promise: a person who deletes the Lease while somebody leads, for a candidate that starts then cannot know of them.
+ * One thing breaks the promise: a person who deletes the Lease while somebody leads, for a candidate that starts then
+ * cannot know of them.
  */
 export class LeaderElector {
   readonly #options: LeaderElectorOptions;
@@ -94,7 +101,10 @@ export class LeaderElector {
     options.metrics?.set('leader', { name: options.lease.name }, 0);
   }
 
-  /** Whether we may act as the leader at this very moment. True until the renew deadline after the last renewal, by the clock alone. */
+  /**
+   * Whether we may act as the leader at this very moment. True until the renew deadline after the last renewal, by the
+   * clock alone.
+   */
   holdsLease(): boolean {
     return !this.#over && this.#options.clock.monotonic() < this.#renewedAt + this.#timings.renewDeadlineMs;
   }
@@ -102,11 +112,12 @@ export class LeaderElector {
   /**
    * Waits for the lease, then calls `onLeading` and renews the lease while that runs. Runs once.
    *
-   * - `signal` aborted: so is the one of `onLeading`. The lease is renewed until that has resolved, then released, and `run` resolves.
-   * - `onLeading` resolves by itself: likewise. When it rejects, so does `run`, and the lease is *not* released, for what failed
-   *   may have requests under way; the next leader waits until it has run out.
-   * - the lease is lost: the signal of `onLeading` is aborted and `run` rejects at once with {@link LeadershipLostError}, at the
-   *   latest when the renew deadline has passed. The caller exits the process.
+   * - `signal` aborted: so is the one of `onLeading`. The lease is renewed until that has resolved, then released, and
+   *   `run` resolves.
+   * - `onLeading` resolves by itself: likewise. When it rejects, so does `run`, and the lease is *not* released, for
+   *   what failed may have requests under way; the next leader waits until it has run out.
+   * - the lease is lost: the signal of `onLeading` is aborted and `run` rejects at once with {@link
+   *   LeadershipLostError}, at the latest when the renew deadline has passed. The caller exits the process.
    */
   async run(task: LeaderTask): Promise<void> {
     const { lease, clock, logger, metrics } = this.#options;
@@ -172,7 +183,9 @@ export class LeaderElector {
     }
   }
 
-  /** One attempt to take or renew the lease, as far as the record permits; `holdsLease` tells the result. Never rejects. */
+  /**
+   * One attempt to take or renew the lease, as far as the record permits; `holdsLease` tells the result. Never rejects.
+   */
   async #tryToHold(timeoutMs: number): Promise<void> {
     const { logger, lease } = this.#options;
     // Half the time for each request, so that after one that hangs there is time for another.
@@ -233,7 +246,8 @@ export class LeaderElector {
     const { api, clock, logger, lease } = this.#options;
     const held = this.#lease;
     if (held === undefined || !this.#isOurs(held)) return;
-    // Whoever takes over soon after an unclean handover to us must not take it for clean: our predecessor's requests are as young as ours.
+    // Whoever takes over soon after an unclean handover to us must not take it for clean: our predecessor's requests
+    // are as young as ours.
     const clean = this.#cleanHandover || clock.monotonic() >= this.#tookAt + this.#timings.leaseDurationMs;
     try {
       await api.replace(leases, { ...held, spec: releasedRecord(held.spec, clock.now(), clean) });

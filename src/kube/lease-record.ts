@@ -9,7 +9,9 @@ export function isReleased(record: LeaseRecord | undefined): boolean {
   return (record?.holderIdentity ?? '') === '';
 }
 
-/** Whether anybody has written the lease in between. The time in it is compared only with itself, never with our clock. */
+/**
+ * Whether anybody has written the lease in between. The time in it is compared only with itself, never with our clock.
+ */
 export function sameRecord(a: LeaseRecord | undefined, b: LeaseRecord | undefined): boolean {
   return (
     a?.holderIdentity === b?.holderIdentity &&
@@ -20,7 +22,10 @@ export function sameRecord(a: LeaseRecord | undefined, b: LeaseRecord | undefine
   );
 }
 
-/** The record that takes or renews the lease: a renewal keeps when it was acquired, a change of holder counts one transition. */
+/**
+ * The record that takes or renews the lease: a renewal keeps when it was acquired, a change of holder counts one
+ * transition.
+ */
 export function heldRecord(
   old: LeaseRecord | undefined,
   identity: string,
@@ -40,8 +45,8 @@ export function heldRecord(
 }
 
 /**
- * The record that lets go, so short that nobody waits. With nobody as its holder it says to the next one that the handover is clean;
- * otherwise it keeps the old holder's name.
+ * The record that lets go, so short that nobody waits. With nobody as its holder it says to the next one that the
+ * handover is clean; otherwise it keeps the old holder's name.
  */
 export function releasedRecord(old: LeaseRecord | undefined, nowMs: number, clean: boolean): LeaseRecord {
   const now = microTime(nowMs);

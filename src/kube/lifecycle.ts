@@ -15,8 +15,8 @@ interface Part {
 }
 
 /**
- * The parts of a program and the order in which they stop: the last one added first, each after the one before has stopped, so that
- * a part can rely until its end on those that were there before it.
+ * The parts of a program and the order in which they stop: the last one added first, each after the one before has
+ * stopped, so that a part can rely until its end on those that were there before it.
  */
 export class Lifecycle {
   readonly #options: LifecycleOptions;
@@ -55,7 +55,10 @@ export class Lifecycle {
   }
 }
 
-/** A signal that is aborted when the process is told to end (SIGTERM, SIGINT). Told again, Node ends the process at once. */
+/**
+ * A signal that is aborted when the process is told to end (SIGTERM, SIGINT). Told again, Node ends the process at
+ * once.
+ */
 export function terminationSignal(process: EventEmitter): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT']) {

@@ -1,8 +1,8 @@
 const newline = 0x0a;
 
 /**
- * Cuts a stream of bytes into lines. Works on bytes and hands out whole lines, so a chunk that ends inside a multi-byte character is harmless.
- * An unfinished line is kept up to `maxBytes`.
+ * Cuts a stream of bytes into lines. Works on bytes and hands out whole lines, so a chunk that ends inside a multi-byte
+ * character is harmless. An unfinished line is kept up to `maxBytes`.
  */
 export class LineSplitter {
   readonly #maxBytes: number;
@@ -13,7 +13,9 @@ export class LineSplitter {
     this.#maxBytes = maxBytes;
   }
 
-  /** The lines that this chunk completes, without their newline. Throws a RangeError when a line is longer than allowed. */
+  /**
+   * The lines that this chunk completes, without their newline. Throws a RangeError when a line is longer than allowed.
+   */
   *push(chunk: Buffer): Generator<string> {
     let start = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {

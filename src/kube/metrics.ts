@@ -13,7 +13,9 @@ export interface MetricDefinition {
 /** client-go's buckets for queues: ten times each, from 10 ns. Shorter than a microsecond means nothing here. */
 const queueBuckets = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 1000] as const;
 
-/** Names, labels and meaning as in controller-runtime and client-go, so that their dashboards and alerts work unchanged. */
+/**
+ * Names, labels and meaning as in controller-runtime and client-go, so that their dashboards and alerts work unchanged.
+ */
 const definitions = {
   reconcileTotal: {
     type: 'counter',

@@ -63,8 +63,9 @@ export type NewObject<T extends KubeObject> = Omit<T, 'metadata' | 'status'> & {
 };
 
 /**
- * A model class of client-node as the JSON it stands for: dates are strings, and its escaped names (`_from`, `_continue`) are the real ones.
- * The models themselves say `Date`, which is true only of what client-node's own serializer returns.
+ * A model class of client-node as the JSON it stands for: dates are strings, and its escaped names (`_from`,
+ * `_continue`) are the real ones. The models themselves say `Date`, which is true only of what client-node's own
+ * serializer returns.
  */
 export type Raw<T> = 0 extends 1 & T
   ? unknown

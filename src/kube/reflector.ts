@@ -13,16 +13,24 @@ import { keyOf, type Store } from './store.ts';
 /** client-go's numbers: 800 ms, doubling to 30 s, forgotten after two minutes without a failure. */
 const backoff = { baseMs: 800, maxMs: 30_000, resetAfterMs: 120_000 };
 
-/** The server is asked to end a watch after five to ten minutes, at random, so that watches spread over the servers again. */
+/**
+ * The server is asked to end a watch after five to ten minutes, at random, so that watches spread over the servers
+ * again.
+ */
 const watchSeconds = { min: 300, max: 600 };
 
-/** A watch that ends this soon without an event has failed, whatever the server calls it; coming back at once would hammer it. */
+/**
+ * A watch that ends this soon without an event has failed, whatever the server calls it; coming back at once would
+ * hammer it.
+ */
 const shortestWatchMs = 1000;
 
 /** A server that asks for more patience than this does not know how long it will take. */
 const longestRetryAfterMs = 60_000;
 
-/** Why everything is listed: at the start, the watch's version expired, it sent what cannot be used, or it fell silent. */
+/**
+ * Why everything is listed: at the start, the watch's version expired, it sent what cannot be used, or it fell silent.
+ */
 type ListCause = 'initial' | 'expired' | 'broken' | 'silent';
 
 export interface ReflectorOptions<T extends KubeObject> extends Selection {
@@ -51,8 +59,8 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
  * - the connection breaks, or the server is busy or away: the same, after a pause;
  * - the version has expired (410, as status or as event): list, then watch;
  * - the watch fails in another way, or sends what is no event: list, for the same thing would come again;
- * - the watch falls silent although bookmarks are due every minute: the connection is dead, or the version lies in the server's
- *   future (a restored backup), so list.
+ * - the watch falls silent although bookmarks are due every minute: the connection is dead, or the version lies in the
+ *   server's future (a restored backup), so list.
  */
 export class Reflector<T extends KubeObject> {
   readonly #options: ReflectorOptions<T>;
@@ -102,7 +110,10 @@ export class Reflector<T extends KubeObject> {
     this.#firstList.reject(abortReason(signal));
   }
 
-  /** Resolves when a list that started after this call is in the store. Keeps trying; rejects only when the signal is aborted. */
+  /**
+   * Resolves when a list that started after this call is in the store. Keeps trying; rejects only when the signal is
+   * aborted.
+   */
   async relist(): Promise<void> {
     this.#count('requested');
     await this.#lists.run();
@@ -129,14 +140,19 @@ export class Reflector<T extends KubeObject> {
     const items: T[] = [];
     let version: string | undefined;
     let next: string | undefined;
+    let rewound = false;
     do {
       try {
         const page = await api.list(resource, { ...selection, limit, continue: next, signal });
-        for (const item of page.items) items.push(this.#known(item) ?? this.#slim(item)); // at once: whole objects may not fit in memory together
         version ??= page.resourceVersion;
+        // A consistent list cannot be older than what was seen before it began, unless the server itself was set back.
+        rewound = known !== undefined && compareVersions(version, known) < 0;
+        // Slimmed at once: whole objects may not fit in memory together.
+        for (const item of page.items) items.push((rewound ? undefined : this.#stored(item)) ?? this.#slim(item));
         next = page.continue;
       } catch (error) {
-        // The pages took longer than the server keeps history. As client-go does, take all in one answer rather than never finish.
+        // The pages took longer than the server keeps history. As client-go does, take all in one answer rather than
+        // never finish.
         if (next !== undefined && isGone(error)) {
           await this.#list(undefined);
           return;
@@ -145,8 +161,6 @@ export class Reflector<T extends KubeObject> {
       }
       this.#heard();
     } while (next !== undefined);
-    // A consistent list cannot be older than what was seen before it began, unless the server itself was set back.
-    const rewound = known !== undefined && compareVersions(version, known) < 0;
     if (rewound) this.#options.logger?.warn(this.#fields({ version, known }), 'the server went back in time');
     store.replaceAll(items, version, { scope: this.#scope, rewound });
     this.#firstList.resolve(undefined);
@@ -216,7 +230,7 @@ export class Reflector<T extends KubeObject> {
   }
 
   /** The stored object, if it is this very version of it: listing again must not hold everything twice. */
-  #known(item: T): T | undefined {
+  #stored(item: T): T | undefined {
     const stored = this.#options.store.get(keyOf(item));
     const same =
       stored?.metadata.uid === item.metadata.uid && stored.metadata.resourceVersion === item.metadata.resourceVersion;

@@ -24,8 +24,8 @@ export interface KubeClientSettings {
   /** Deadline of a read with its retries, when the call gives none. Default 30 s. */
   readTimeoutMs?: number | undefined;
   /**
-   * `?timeout=` of every mutation: when it has passed, the server has either carried the mutation out or never will. Default 5 s.
-   * The client itself waits two seconds longer.
+   * `?timeout=` of every mutation: when it has passed, the server has either carried the mutation out or never will.
+   * Default 5 s. The client itself waits two seconds longer.
    */
   mutationTimeoutSeconds?: number | undefined;
   /** Called right before each mutation is written to its connection. A throw keeps it from being sent. */
@@ -149,7 +149,10 @@ export class Requester {
     }
   }
 
-  /** The connections and headers for the next request. New certificates get new connections; what runs on the old ones may finish. */
+  /**
+   * The connections and headers for the next request. New certificates get new connections; what runs on the old ones
+   * may finish.
+   */
   async #ready(what: string): Promise<{ connections: Connections; headers: Record<string, string> }> {
     let credentials: Credentials;
     try {

@@ -20,9 +20,10 @@ export interface FailedTry {
 /**
  * Milliseconds until the next try, or undefined for none.
  *
- * Reads are tried again when the server is busy or the connection broke. Mutations never are, for they may have been carried out; with one
- * exception: a 429 with `Retry-After` that is not a Status comes from the API server's flow control (priority and fairness), which turns
- * requests away before anything looks at them. A 429 that is a Status is an answer, such as "the disruption budget forbids it".
+ * Reads are tried again when the server is busy or the connection broke. Mutations never are, for they may have been
+ * carried out; with one exception: a 429 with `Retry-After` that is not a Status comes from the API server's flow
+ * control (priority and fairness), which turns requests away before anything looks at them. A 429 that is a Status is
+ * an answer, such as "the disruption budget forbids it".
  */
 export function retryDelayMs(failed: FailedTry, random: () => number): number | undefined {
   const { tries, mutation, error } = failed;

@@ -1,4 +1,7 @@
-/** Shares one run among callers, but only a run that started after they called: what an earlier one read may be too old for them. */
+/**
+ * Shares one run among callers, but only a run that started after they called: what an earlier one read may be too old
+ * for them.
+ */
 export class SharedRun {
   readonly #work: () => Promise<void>;
   #current: Promise<void> | undefined;

@@ -15,7 +15,10 @@ export interface StoreOptions<T extends KubeObject> {
   namespaces?: readonly string[] | undefined;
   /** By name: the values under which an object is found. Must be pure. */
   indexes?: Record<string, (object: T) => readonly string[]> | undefined;
-  /** Slims what `writeThrough` brings, as the informer does with all else. Must return a new object rather than change its argument. */
+  /**
+   * Slims what `writeThrough` brings, as the informer does with all else. Must return a new object rather than change
+   * its argument.
+   */
   transform?: ((object: T) => T) | undefined;
   /** Told when a listener threw. The other listeners and the store are not affected. */
   onListenerError?: ((error: unknown) => void) | undefined;
@@ -36,9 +39,10 @@ export function refOf(key: string): ObjectRef {
 /**
  * A cache of one resource in which we read our own writes.
  *
- * Each scope (a namespace, or all) is *complete up to* a resource version: the newest of its lists, events and bookmarks. The server
- * delivers events in the order of versions, so at that version the store shows exactly what the server has; on top of it lie
- * the replies to our own writes that the watch has not shown yet. From this follow all rules:
+ * Each scope (a namespace, or all) is *complete up to* a resource version: the newest of its lists, events and
+ * bookmarks. The server delivers events in the order of versions, so at that version the store shows exactly what the
+ * server has; on top of it lie the replies to our own writes that the watch has not shown yet. From this follow all
+ * rules:
  *
  * - An object only ever gives way to a newer version of itself, or to a newer successor of the same name.
  * - What is absent and not newer than the completeness is gone, and a late reply or event does not bring it back.
@@ -54,7 +58,10 @@ export class Store<T extends KubeObject> {
   readonly #namespaces: ReadonlySet<string> | undefined;
   /** By scope: the version up to which it is complete. */
   readonly #complete = new Map<string, string>();
-  /** Keys of objects that came by `writeThrough` and that no list or event has shown yet. Small: as many as are under way. */
+  /**
+   * Keys of objects that came by `writeThrough` and that no list or event has shown yet. Small: as many as are under
+   * way.
+   */
   readonly #unconfirmed = new Set<string>();
   /** Changes that listeners have yet to hear; they may cause more while they listen. */
   readonly #changes = new Fifo<StoreChange<T>>();
@@ -124,7 +131,8 @@ export class Store<T extends KubeObject> {
     const key = keyOf(object);
     const stored = this.#objects.get(key);
     if (type === 'DELETED') {
-      // The version is that of the deletion, so what is not newer is gone. It may be equal: the reply to a DELETE carries it, too.
+      // The version is that of the deletion, so what is not newer is gone. It may be equal: the reply to a DELETE
+      // carries it, too.
       if (stored !== undefined && !newer(stored, object.metadata.resourceVersion)) this.#remove(key, stored);
     } else if (this.#isNews(object, stored)) {
       this.#put(key, object, stored);

@@ -112,7 +112,8 @@ export class WorkQueue {
   }
 
   /**
-   * The next key, as soon as there is one; `done` must follow. Undefined when the signal is aborted, or when the queue is shut down and empty.
+   * The next key, as soon as there is one; `done` must follow. Undefined when the signal is aborted, or when the queue
+   * is shut down and empty.
    */
   async get(signal?: AbortSignal): Promise<string | undefined> {
     while (!signal?.aborted) {

@@ -39,7 +39,10 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Moves the time on by `ms`; timers fire in their order, each at its moment. What they resolve runs only after this call. */
+  /**
+   * Moves the time on by `ms`; timers fire in their order, each at its moment. What they resolve runs only after this
+   * call.
+   */
   advance(ms: number): void {
     const end = this.#monotonic + ms;
     for (let timer = this.#next(end); timer !== undefined; timer = this.#next(end)) {
@@ -50,7 +53,10 @@ export class FakeClock implements Clock {
     this.#moveTo(end);
   }
 
-  /** As {@link advance}, and lets everything that does not wait for the outside run after each timer, so that it may set new ones. */
+  /**
+   * As {@link advance}, and lets everything that does not wait for the outside run after each timer, so that it may set
+   * new ones.
+   */
   async advanceAsync(ms: number): Promise<void> {
     const end = this.#monotonic + ms;
     await settled();
