@@ -88,7 +88,9 @@ describe.concurrent('stopping a session', () => {
 });
 
 describe.concurrent('deleting a session', () => {
-  it.each(['Background', 'Foreground', 'Orphan'] as const)('stops it and leaves nothing behind: %s', async (policy) => {
+  const policies = ['Background', 'Foreground', 'Orphan'] as const;
+
+  it.each(policies)('stops it and leaves nothing behind: %s', async (policy) => {
     const name = `delete-${policy.toLowerCase()}`;
     await kube.createAgent(name, untilTold());
     await kube.createSession(name, { agent: name });
@@ -98,6 +100,16 @@ describe.concurrent('deleting a session', () => {
     await kube.gone(sessions, name);
     await bullpen.podsGone(running);
     report(`${name}: nothing left ${secondsSince(toldAt)} after the deletion`);
+  });
+
+  it.each(policies)('removes the pod that is kept for the logs of an ended one: %s', async (policy) => {
+    const name = `delete-ended-${policy.toLowerCase()}`;
+    await kube.createAgent(name, 'exit 0');
+    await kube.createSession(name, { agent: name });
+    const ended = await kube.sessionInPhase(name, 'Ended');
+    await kube.deleteSession(name, policy);
+    await kube.gone(sessions, name);
+    await bullpen.podsGone(ended);
   });
 
   it('works while its pod is not scheduled, and while it waits its turn', async () => {
