@@ -27,5 +27,7 @@ COPY --from=build /src/dist/ /app/
 # A number, so that Kubernetes can see that it is not root. The file system may be read-only: nothing is written.
 USER 65532:65532
 EXPOSE 8080
-ENTRYPOINT ["node", "--enable-source-maps", "/app/main.js"]
+# Without the limit, V8 lets its space for new objects grow to 100 MiB, and what a long list leaves there is never collected
+# in a process that then does nothing.
+ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=8", "/app/main.js"]
 CMD ["--help"]

@@ -37,7 +37,7 @@ async function bullpenImage(programs: string): Promise<ImageSpec> {
     name: `${BULLPEN_IMAGE.repository}:${BULLPEN_IMAGE.tag}`,
     config: {
       ...base.config,
-      entrypoint: ['/usr/local/bin/node', '--enable-source-maps', '/app/main.js'],
+      entrypoint: ['/usr/local/bin/node', '--enable-source-maps', '--max-semi-space-size=8', '/app/main.js'],
       cmd: ['--help'],
     },
     layers: [...base.layers, files],
