@@ -36,7 +36,7 @@ const agentChoice: fc.Arbitrary<AgentChoice> = fc.record({
   queueTimeoutSeconds: seconds(10, 30),
   startTimeoutSeconds: seconds(10, 20),
   nodeLostAfterSeconds: seconds(10, 30, 0),
-  terminationGracePeriodSeconds: seconds(2, 5, 0),
+  terminationGracePeriodSeconds: seconds(2, 5, 1),
   retention: fc.record({
     pods: fc.record({ seconds: seconds(10, 30, 0), count: fc.constantFrom(10, 1) }),
     sessions: fc.record({ seconds: seconds(10, 30), count: fc.constantFrom(10, 1) }),

@@ -1,5 +1,5 @@
 import type { EndReason } from '../../src/api/reasons.ts';
-import type { Session, SessionStatus } from '../../src/api/session.ts';
+import type { Session } from '../../src/api/session.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { agentStartedAt, agentTerminated } from '../../src/pods/pod-facts.ts';
@@ -38,20 +38,21 @@ export function checkReason(session: Session, created: Pod | undefined, world: W
       return wasLong ? undefined : 'it had not run for so long';
     }
     case 'StartTimeout':
-      if (since(status?.admittedAt) + CLOCKS_MS < (limits?.startTimeoutSeconds ?? 0) * 1000)
-        return 'it had more time to start';
-      return startedInTime(status, pod) ? 'it had started' : undefined;
+      if (now + CLOCKS_MS < startDeadline(session)) return 'it had more time to start';
+      // It started, and so long before its time was up that whoever asked then must have seen it.
+      return Date.parse((pod && agentStartedAt(pod)) ?? '') + CLOCKS_MS < startDeadline(session)
+        ? 'it had started'
+        : undefined;
     case 'Lost':
       if (created === undefined) return world.truth.creationTrouble ? undefined : 'it never had a pod to lose';
       return world.truth.wasDisrupted(pod) ? undefined : 'nothing happened to its pod';
   }
 }
 
-/** It started, and so long before the timeout that whoever asked then must have seen it. */
-function startedInTime(status: SessionStatus | undefined, pod: Pod | undefined): boolean {
-  const startedAt = Date.parse((pod && agentStartedAt(pod)) ?? '');
-  const deadline = Date.parse(status?.admittedAt ?? '') + (status?.limits?.startTimeoutSeconds ?? 0) * 1000;
-  return startedAt + CLOCKS_MS < deadline;
+/** When it had to have started. */
+function startDeadline({ spec, status }: Session): number {
+  const timeout = Date.parse(status?.admittedAt ?? '') + (status?.limits?.startTimeoutSeconds ?? 0) * 1000;
+  return spec.startBefore === undefined ? timeout : Math.min(timeout, Date.parse(spec.startBefore));
 }
 
 /** The last state of a pod that is gone. */
