@@ -1,5 +1,6 @@
 import { labels } from '../../src/api/names.ts';
 import type { Bed } from './bed.ts';
+import { currentVersion, follow, type Named } from './follow.ts';
 
 /** When this process saw what became of a Session, in milliseconds of `performance.now()`. */
 export interface Sightings {
@@ -9,30 +10,21 @@ export interface Sightings {
   ended?: number;
 }
 
-interface Watched {
-  metadata: { name: string; labels?: Record<string, string>; resourceVersion: string };
-  status?: { phase?: string };
-}
-
 /** Watches Sessions and their pods, as any caller may, and notes when each thing shows for the first time. */
 export class Observer {
-  readonly #bed: Bed;
   readonly #abort = new AbortController();
   readonly #seen = new Map<string, Sightings>();
   readonly #waiting = new Set<() => void>();
   #running: Promise<unknown> = Promise.resolve();
   #broken: Error | undefined;
 
-  private constructor(bed: Bed) {
-    this.#bed = bed;
-  }
-
   static async start(bed: Bed): Promise<Observer> {
-    const observer = new Observer(bed);
-    const { sessions, pods } = bed;
+    const observer = new Observer();
+    const { api, sessions, pods } = bed;
+    const { signal } = observer.#abort;
     observer.#running = Promise.all([
-      observer.#watch(sessions, await observer.#version(sessions), (session) => observer.#onSession(session)),
-      observer.#watch(pods, await observer.#version(pods), (pod) => observer.#onPod(pod)),
+      follow(api, sessions, await currentVersion(api, sessions), signal, (session) => observer.#onSession(session)),
+      follow(api, pods, await currentVersion(api, pods), signal, (pod) => observer.#onPod(pod)),
     ]).catch((error: unknown) => {
       if (observer.#abort.signal.aborted) return;
       observer.#broken = new Error('a watch of the bench ended', { cause: error });
@@ -75,25 +67,7 @@ export class Observer {
     });
   }
 
-  async #version(path: string): Promise<string> {
-    const list = await this.#bed.api.call<{ metadata: { resourceVersion: string } }>('GET', `${path}?limit=1`);
-    return list.metadata.resourceVersion;
-  }
-
-  /** Goes on where a watch has ended: the API server ends those of a resource that was defined a moment ago. */
-  async #watch(path: string, version: string, onObject: (object: Watched) => void): Promise<void> {
-    const { signal } = this.#abort;
-    for (let from = version; !signal.aborted;) {
-      const query = `${path}?watch=1&resourceVersion=${from}`;
-      for await (const { type, object } of this.#bed.api.lines<{ type: string; object: Watched }>(query, signal)) {
-        if (type === 'ERROR') throw new Error(JSON.stringify(object));
-        from = object.metadata.resourceVersion;
-        if (type !== 'DELETED') onObject(object);
-      }
-    }
-  }
-
-  #onSession({ metadata, status }: Watched): void {
+  #onSession({ metadata, status }: Named): void {
     this.#note(metadata.name, 'session');
     const over = status?.phase === 'Ended' || status?.phase === 'Rejected';
     // A controller that is late records the end only: then Running shows no earlier than that.
@@ -101,7 +75,7 @@ export class Observer {
     if (over) this.#note(metadata.name, 'ended');
   }
 
-  #onPod({ metadata }: Watched): void {
+  #onPod({ metadata }: Named): void {
     const session = metadata.labels?.[labels.session];
     if (session !== undefined) this.#note(session, 'pod');
   }

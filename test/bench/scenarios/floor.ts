@@ -1,4 +1,5 @@
 import type { Bed } from '../bed.ts';
+import { currentVersion, follow } from '../follow.ts';
 import { ms, table } from '../markdown.ts';
 import { openLoop } from '../open-loop.ts';
 import { summarize } from '../statistics.ts';
@@ -37,23 +38,17 @@ async function createAndWatch(
   seconds: number,
 ) {
   const path = `/api/v1/namespaces/${bed.namespace}/${plural}`;
-  const { metadata } = await bed.api.call<{ metadata: { resourceVersion: string } }>('GET', `${path}?limit=1`);
+  const version = await currentVersion(bed.api, path);
   const abort = new AbortController();
   const sentAt = new Map<string, number>();
   const seenAt = new Map<string, number>();
   const count = perSecond * seconds;
   const allSeen = Promise.withResolvers<undefined>();
-  const query = `${path}?watch=1&resourceVersion=${metadata.resourceVersion}`;
-  const watching = (async () => {
-    for await (const { object } of bed.api.lines<{ object: { metadata: { name: string } } }>(query, abort.signal)) {
-      const { name } = object.metadata;
-      if (!name.startsWith(prefix) || seenAt.has(name)) continue;
-      seenAt.set(name, performance.now());
-      if (seenAt.size === count) allSeen.resolve(undefined);
-    }
-  })().catch((error: unknown) => {
-    if (!abort.signal.aborted) allSeen.reject(error);
-  });
+  const watching = follow(bed.api, path, version, abort.signal, ({ metadata: { name } }) => {
+    if (!name.startsWith(prefix) || seenAt.has(name)) return;
+    seenAt.set(name, performance.now());
+    if (seenAt.size === count) allSeen.resolve(undefined);
+  }).catch((error: unknown) => allSeen.reject(error));
   const lateness = await openLoop({
     perSecond,
     count,
