@@ -42,8 +42,14 @@ async function main(): Promise<void> {
       KUBECONFIG: cluster.kubeconfig,
       PATH: `${path}${delimiter}${process.env['PATH'] ?? ''}`,
     });
-    await installBullpen(tutorial, cluster);
-    await runSessions(tutorial);
+    try {
+      await installBullpen(tutorial, cluster);
+      await runSessions(tutorial);
+    } catch (error) {
+      // A cluster of somebody else's stays: what the demo has put on it must not.
+      if (!values.keep && cluster.provider === 'existing') await uninstallBullpen(tutorial).catch(() => undefined);
+      throw error;
+    }
     if (values.keep) explainKept(cluster, path);
     else await uninstallBullpen(tutorial);
   } finally {

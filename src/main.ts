@@ -23,7 +23,6 @@ if (program === undefined) {
   process.exit(name === '--help' ? 0 : 2);
 }
 
-
 try {
   await program(process.env, terminationSignal(process), args);
   process.exit(0);

@@ -17,7 +17,8 @@ export const agentLimits = {
   queueTimeoutSeconds: { min: 1, max: hour, default: 60 },
   startTimeoutSeconds: { min: 1, max: hour, default: 120 },
   nodeLostAfterSeconds: { min: 0, max: day, default: 300 },
-  terminationGracePeriodSeconds: { min: 0, max: hour, default: 10 },
+  /** Not 0: to Kubernetes that is a deletion by force, which says nothing about whether the agent has ended. */
+  terminationGracePeriodSeconds: { min: 1, max: hour, default: 10 },
   retainedPodSeconds: { min: 0, max: 30 * day, default: hour },
   retainedPods: { min: 0, max: 1000, default: 100 },
   retainedSessionSeconds: { min: 0, max: 30 * day, default: day },

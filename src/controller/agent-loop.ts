@@ -5,6 +5,7 @@ import type { Clock } from '../kube/clock.ts';
 import type { ReconcileResult } from '../kube/controller.ts';
 import { isNotFound } from '../kube/errors.ts';
 import { pods as podResource } from '../kube/resources.ts';
+import { sessionUidOf } from '../pods/binding.ts';
 import type { SessionPodPolicy } from '../pods/policy.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { planAgent, type AgentPlan, type AgentState, type LivePod } from './agent-plan.ts';
@@ -16,7 +17,6 @@ import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
 import type { SessionStarter } from './session-starter.ts';
 import type { Announcer } from './announcer.ts';
-import { labels } from '../api/names.ts';
 import { writeStatus } from './write-status.ts';
 
 /** Places in the queue are told at most this often. */
@@ -145,7 +145,7 @@ export class AgentLoop {
   #livePods(key: string): LivePod[] {
     const live = this.#caches.pods.byIndex(INDEX.liveByAgent, key).map((pod) => ({
       name: pod.metadata.name,
-      sessionUid: pod.metadata.labels?.[labels.sessionUid],
+      sessionUid: sessionUidOf(pod),
     }));
     const known = new Set(live.map((pod) => pod.name));
     for (const pod of this.#pending.ofAgent(key))
@@ -189,7 +189,6 @@ export class AgentLoop {
 
 function stateOf(agent: Agent | undefined, verdict: AgentVerdict | undefined): AgentState {
   if (agent === undefined || verdict === undefined) return { state: 'missing' };
-  if (agent.metadata.deletionTimestamp !== undefined) return { state: 'deleting' };
   if (!verdict.ok)
     return { state: 'refusing', reason: verdict.reject, message: `Agent ${agent.metadata.name}: ${verdict.message}` };
   return { state: 'serving', spec: verdict.spec };

@@ -84,7 +84,7 @@ describe('the limits of a session', () => {
 describe('refusals', () => {
   it.each<[string, AgentView['agent'], Parameters<typeof makeSession>[1]]>([
     ['AgentNotFound', { state: 'missing' }, {}],
-    ['AgentDeleting', { state: 'deleting' }, {}],
+    ['AgentDeleting', { state: 'refusing', reason: 'AgentDeleting', message: 'm' }, {}],
     ['AgentInvalid', { state: 'refusing', reason: 'AgentInvalid', message: 'm' }, {}],
     ['AgentPaused', serving({ paused: true }), {}],
     ['StoppedBeforeStart', serving({}), { spec: { stop: true } }],

@@ -31,7 +31,6 @@ export interface AgentView {
 /** What is known of the Agent. `missing` is confirmed by a fresh read: a cache may not know yet of a new Agent. */
 export type AgentState =
   | { state: 'missing' }
-  | { state: 'deleting' }
   | { state: 'refusing'; reason: RejectReason; message: string }
   | { state: 'serving'; spec: AgentSpec };
 
@@ -133,9 +132,10 @@ type Decision =
 function decidePending(session: Session, { agent, now }: AgentView, places: Places, position: number): Decision {
   const name = session.spec.agent;
   const startBefore = Date.parse(session.spec.startBefore ?? '');
-  const parsed = parseSessionSpec(session.spec);
   if (session.metadata.deletionTimestamp !== undefined) return { kind: 'wait' };
-  if (!parsed.ok) return reject('SessionInvalid', parsed.message);
+  // A spec does not change, so one that is queued has been checked: a long queue is not read again at every move.
+  const parsed = session.status?.queuedAt === undefined ? parseSessionSpec(session.spec) : undefined;
+  if (parsed?.ok === false) return reject('SessionInvalid', parsed.message);
   if (session.spec.stop === true) return reject('StoppedBeforeStart', 'spec.stop was set before it was admitted');
   if (startBefore <= now)
     return reject('StartBeforePassed', `it was to start before ${session.spec.startBefore ?? ''}`);
@@ -145,8 +145,6 @@ function decidePending(session: Session, { agent, now }: AgentView, places: Plac
         'AgentNotFound',
         `there is no Agent ${name} in this namespace; apply it first, then make a new Session`,
       );
-    case 'deleting':
-      return reject('AgentDeleting', `Agent ${name} is being deleted`);
     case 'refusing':
       return reject(agent.reason, agent.message);
     case 'serving':
@@ -177,7 +175,8 @@ function decideAdmitted(session: Session, { agent, now, retryAt }: AgentView, pl
   if (session.metadata.deletionTimestamp !== undefined) return { kind: 'wait' };
   if (session.spec.stop === true) return end('Stopped', 'spec.stop was set');
   if (limits === undefined || Number.isNaN(admittedAt)) return end('Lost', 'the record of its admission is incomplete');
-  const deadline = admittedAt + limits.startTimeoutSeconds * 1000;
+  const startBefore = Date.parse(session.spec.startBefore ?? '') || Infinity;
+  const deadline = Math.min(admittedAt + limits.startTimeoutSeconds * 1000, startBefore);
   if (deadline <= now) return end('StartTimeout', `it did not start within ${limits.startTimeoutSeconds} s${because}`);
   if (agent.state !== 'serving') return end('Lost', `its Agent can no longer make its pod${because}`);
   const next = retryAt.get(session.metadata.uid) ?? 0;

@@ -21,6 +21,8 @@ export function judgeAgent(
   policy: SessionPodPolicy,
   refusal?: { revision: string; message: string },
 ): AgentVerdict {
+  if (agent.metadata.deletionTimestamp !== undefined)
+    return no('AgentDeleting', 'AgentDeleting', 'the Agent is being deleted');
   const parsed = parseAgentSpec(agent.spec);
   if (!parsed.ok) return no('AgentInvalid', 'InvalidSpec', parsed.message);
   const { spec } = parsed;

@@ -3,6 +3,7 @@ import { labels, managedBy } from '../api/names.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeObject, Node, Pod } from '../kube/objects.ts';
 import type { Store } from '../kube/store.ts';
+import { sessionUidOf } from '../pods/binding.ts';
 import { isLive } from '../pods/pod-facts.ts';
 import { isFinished } from './session-status.ts';
 
@@ -45,7 +46,7 @@ export const sessionIndexes: Record<string, (session: Session) => string[]> = {
 export const podIndexes: Record<string, (pod: Pod) => string[]> = {
   [INDEX.liveByAgent]: (pod) => (isLive(pod) ? present(agentKeyOfPod(pod)) : []),
   [INDEX.endedByAgent]: (pod) => (isLive(pod) ? [] : present(agentKeyOfPod(pod))),
-  [INDEX.sessionUid]: (pod) => present(pod.metadata.labels?.[labels.sessionUid]),
+  [INDEX.sessionUid]: (pod) => present(sessionUidOf(pod)),
   [INDEX.liveByNamespace]: (pod) => (isLive(pod) ? present(pod.metadata.namespace) : []),
   [INDEX.node]: (pod) => (isLive(pod) ? present(pod.spec?.nodeName) : []),
 };

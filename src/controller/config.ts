@@ -27,8 +27,6 @@ const configSchema = z.strictObject({
   networkPolicy: z
     .strictObject({ sessions: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}) })
     .prefault({}),
-  /** Passes of each loop that may run at once. */
-  concurrency: z.strictObject({ agents: z.int().min(1).default(8), sessions: z.int().min(1).default(32) }).prefault({}),
 });
 
 export type ControllerConfig = z.output<typeof configSchema>;

@@ -31,6 +31,7 @@ describe('a pod whose creation was sent', () => {
     const { clock, pending } = pendingPods();
     expect(pending.allSettleInMs()).toBe(0);
     pending.sent(pod);
+    clock.advance(7000); // It waited for a connection: it may have been sent only now.
     pending.unknown(pod);
     clock.advance(2000);
     expect(pending.allSettleInMs()).toBe(4000);

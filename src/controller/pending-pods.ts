@@ -11,7 +11,11 @@ export interface PendingPod {
    * reply, timeout); it still may be, until the API server's own timeout for it has passed.
    */
   state: 'sent' | 'unknown';
-  sentAt: number;
+  /**
+   * Monotonic milliseconds: when the request was made; once its result is unknown, when that was found out. The request
+   * may have waited for a connection, so only then is it certain that it had been sent.
+   */
+  since: number;
 }
 
 /**
@@ -32,8 +36,8 @@ export class PendingPods {
     this.#settleAfterMs = settleAfterMs;
   }
 
-  sent(pod: Omit<PendingPod, 'state' | 'sentAt'>): void {
-    this.#byName.set(key(pod), { ...pod, state: 'sent', sentAt: this.#clock.monotonic() });
+  sent(pod: Omit<PendingPod, 'state' | 'since'>): void {
+    this.#byName.set(key(pod), { ...pod, state: 'sent', since: this.#clock.monotonic() });
   }
 
   /** The result is known: the pod is in the cache, or it was refused. */
@@ -43,7 +47,7 @@ export class PendingPods {
 
   unknown(pod: { namespace: string; name: string }): void {
     const entry = this.#byName.get(key(pod));
-    if (entry !== undefined) this.#byName.set(key(pod), { ...entry, state: 'unknown' });
+    if (entry !== undefined) this.#byName.set(key(pod), { ...entry, state: 'unknown', since: this.#clock.monotonic() });
   }
 
   ofAgent(agentKey: string): PendingPod[] {
@@ -57,7 +61,7 @@ export class PendingPods {
 
   /** How long until a fresh read settles this entry for good; 0 or less means now. */
   settlesInMs(pod: PendingPod): number {
-    return pod.sentAt + this.#settleAfterMs - this.#clock.monotonic();
+    return pod.since + this.#settleAfterMs - this.#clock.monotonic();
   }
 }
 

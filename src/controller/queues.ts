@@ -2,7 +2,7 @@ import type { Clock } from '../kube/clock.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
-import { labels } from '../api/names.ts';
+import { sessionUidOf } from '../pods/binding.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { isTerminal } from '../pods/pod-facts.ts';
 import { agentKey, agentKeyOfPod, agentKeyOfSession, INDEX, type Caches } from './caches.ts';
@@ -56,7 +56,7 @@ export function enqueueAll(caches: Caches, guarded: readonly Watched[], queues: 
       queues.sessions.add(session.metadata.uid);
   }
   for (const pod of caches.pods.values()) {
-    const uid = pod.metadata.labels?.[labels.sessionUid] ?? '';
+    const uid = sessionUidOf(pod) ?? '';
     const hasSession = caches.sessions.countByIndex(INDEX.uid, uid) > 0;
     if (hasOurFinalizer(pod) || !isTerminal(pod) || !hasSession) enqueueSessionOf(pod, queues);
     queues.namespaces.add(pod.metadata.namespace ?? '');
@@ -111,6 +111,6 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
 }
 
 function enqueueSessionOf(pod: Pod, queues: Queues): void {
-  const uid = pod.metadata.labels?.[labels.sessionUid];
+  const uid = sessionUidOf(pod);
   if (uid !== undefined) queues.sessions.add(uid);
 }

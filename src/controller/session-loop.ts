@@ -6,8 +6,9 @@ import type { ReconcileResult } from '../kube/controller.ts';
 import { isConflict, isInvalid, isNotFound } from '../kube/errors.ts';
 import { removeFinalizerPatch } from '../kube/finalizers.ts';
 import type { Pod } from '../kube/objects.ts';
-import { pods as podResource } from '../kube/resources.ts';
+import { pods as podResource, type ObjectRef } from '../kube/resources.ts';
 import { keyOf } from '../kube/store.ts';
+import { sessionUidOf } from '../pods/binding.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { isTerminal, lastFinishedAt, STOP_NOW_SECONDS } from '../pods/pod-facts.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
@@ -21,6 +22,9 @@ import { planSession, vanishedStatus, type SessionPlan } from './session-plan.ts
 import type { Outcome } from './session-outcome.ts';
 import { refresh } from './refresh.ts';
 import { writeStatus } from './write-status.ts';
+
+/** How often a pod is asked for that the watch does not show. */
+const UNWATCHED_POD_MS = 10_000;
 
 /**
  * One pass for one Session, by its uid: a name may be used again while the pod of its former bearer still ends.
@@ -68,6 +72,15 @@ export class SessionLoop {
       pod = await this.#readAfresh(pod);
       plan = await this.#plan(session, pod);
     }
+    if (session !== undefined && plan.confirmPodGone === true) {
+      pod = await this.#readBound(session);
+      if (pod === undefined) {
+        await this.#endVanished(session);
+        return {};
+      }
+      // It is there and the cache does not show it, because somebody took its labels off: nothing but asking tells of it.
+      plan = { ...(await this.#plan(session, pod)), requeueAfterMs: UNWATCHED_POD_MS };
+    }
     try {
       await this.#carryOut(plan, session, pod);
     } catch (error) {
@@ -84,13 +97,22 @@ export class SessionLoop {
 
   /** The pod as it is at this moment, or undefined when it is gone; its node is read as well. */
   async #readAfresh(pod: Pod): Promise<Pod | undefined> {
-    const { pods } = this.#caches;
     if (pod.spec?.nodeName) await this.#nodes.readAfresh(pod.spec.nodeName);
+    const fresh = await this.#read(refOf(pod), pod.metadata.uid);
+    if (fresh === undefined) return undefined;
+    this.#caches.pods.writeThrough(fresh);
+    return this.#caches.pods.get(keyOf(fresh));
+  }
+
+  /** The pod that the Session's status names, which the cache does not show. */
+  async #readBound({ metadata, status }: Session): Promise<Pod | undefined> {
+    return await this.#read({ namespace: metadata.namespace ?? '', name: status?.podName ?? '' }, status?.podUID);
+  }
+
+  async #read(ref: ObjectRef, uid: string | undefined): Promise<Pod | undefined> {
     try {
-      const fresh = await this.#api.get(podResource, refOf(pod));
-      if (fresh.metadata.uid !== pod.metadata.uid) return undefined;
-      pods.writeThrough(fresh);
-      return pods.get(keyOf(fresh));
+      const pod = await this.#api.get(podResource, ref);
+      return pod.metadata.uid === uid ? pod : undefined;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -99,16 +121,13 @@ export class SessionLoop {
 
   async #carryOut(plan: SessionPlan, session: Session | undefined, pod: Pod | undefined): Promise<void> {
     let current = session;
-    if (pod !== undefined && plan.deadlineSeconds !== undefined) await this.#lowerDeadline(pod, plan.deadlineSeconds);
-    if (pod !== undefined && plan.deletePod !== undefined)
-      await this.#deletePod(pod, plan.deletePod.gracePeriodSeconds);
-    if (session !== undefined && plan.status !== undefined) {
-      current = await this.#write(session, plan.status);
-      if (current === undefined) return; // Not recorded, so nothing that relies on the record.
-    }
-    if (session !== undefined && plan.confirmPodGone === true) await this.#endIfGone(session);
+    // When the pod cannot be told, that is written down all the same: from then on the time counts until it is forced.
+    const told = await Promise.allSettled([pod === undefined ? undefined : this.#endPod(plan, pod)]);
+    if (session !== undefined && plan.status !== undefined) current = await this.#write(session, plan.status);
+    for (const result of told) if (result.status === 'rejected') throw result.reason;
+    if (session !== undefined && current === undefined) return; // Not recorded, so nothing that relies on the record.
     if (pod !== undefined && plan.releasePod === true) {
-      const uid = pod.metadata.labels?.[labels.sessionUid] ?? '';
+      const uid = sessionUidOf(pod) ?? '';
       this.#ledger.open(uid, current === undefined ? orphanUsage(pod, plan.ended?.outcome) : usageOf(current));
       await this.#release(pod);
       this.#ledger.close(uid);
@@ -117,6 +136,11 @@ export class SessionLoop {
       const { uid } = current.metadata;
       await this.#api.delete(sessionResource, refOf(current), { uid, propagationPolicy: 'Background' });
     }
+  }
+
+  async #endPod({ deadlineSeconds, deletePod }: SessionPlan, pod: Pod): Promise<void> {
+    if (deadlineSeconds !== undefined) await this.#lowerDeadline(pod, deadlineSeconds);
+    if (deletePod !== undefined) await this.#deletePod(pod, deletePod.gracePeriodSeconds);
   }
 
   async #write(session: Session, status: SessionStatus): Promise<Session | undefined> {
@@ -158,19 +182,8 @@ export class SessionLoop {
     this.#metrics.finalizerReleased();
   }
 
-  /** The cache has no pod for a Session that had one. Only a fresh read may call it lost. */
-  async #endIfGone(session: Session): Promise<void> {
-    const name = session.status?.podName ?? '';
-    const namespace = session.metadata.namespace ?? '';
-    try {
-      const pod = await this.#api.get(podResource, { namespace, name });
-      if (pod.metadata.uid === session.status?.podUID) {
-        this.#caches.pods.writeThrough(pod);
-        return;
-      }
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+  /** Its pod is gone although its end was never recorded: somebody took our finalizer off. */
+  async #endVanished(session: Session): Promise<void> {
     const ended = await this.#write(session, vanishedStatus(session, this.#clock.now()));
     if (ended !== undefined) this.#ledger.count(usageOf(ended));
   }

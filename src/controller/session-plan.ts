@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { agentLimits } from '../api/limits.ts';
 import type { EndReason } from '../api/reasons.ts';
 import type { Session, SessionLimitsInForce, SessionStatus } from '../api/session.ts';
 import type { Pod } from '../kube/objects.ts';
@@ -124,7 +125,7 @@ function intentOf(session: Session, pod: Pod, limits: SessionLimitsInForce, now:
   const startedAt = agentStartedAt(pod);
   if (startedAt === undefined && startDeadline(session, pod, limits) <= now && agentTerminated(pod) === undefined) {
     const cause = waitCause(pod);
-    const message = `it did not start within ${limits.startTimeoutSeconds} s`;
+    const message = startDeadlineMissed(session, limits);
     return { reason: 'StartTimeout', message: cause === undefined ? message : `${message}: ${cause.message}` };
   }
   if (startedAt !== undefined && overdueAfterMs(session, limits, now) <= 0) {
@@ -167,7 +168,10 @@ function planStop(session: Session, pod: Pod, intent: Intent, limits: SessionLim
   const { status } = session;
   const stoppingSince =
     status?.phase === 'Stopping' && status.stoppingAt !== undefined ? Date.parse(status.stoppingAt) : now;
-  const forceAfter = stoppingSince + limits.terminationGracePeriodSeconds * 1000 + KUBELET_SLACK_MS;
+  // A kubelet that has let a session pass its limit has had its time already.
+  const patience =
+    intent.reason === 'DeadlineExceeded' ? 0 : limits.terminationGracePeriodSeconds * 1000 + KUBELET_SLACK_MS;
+  const forceAfter = stoppingSince + patience;
   const next = changed(session, stoppingStatus(session, pod, limits, intent, now));
   if (forceAfter <= now) return { deletePod: { gracePeriodSeconds: 0 }, ...next };
   const again = { requeueAfterMs: forceAfter - now };
@@ -230,10 +234,10 @@ function limitsOf(session: Session, pod: Pod): SessionLimitsInForce {
   return (
     readBinding(pod)?.limits ??
     session.status?.limits ?? {
-      maxSessionDuration: 7200,
-      startTimeoutSeconds: 120,
-      nodeLostAfterSeconds: 300,
-      terminationGracePeriodSeconds: pod.spec?.terminationGracePeriodSeconds ?? 10,
+      maxSessionDuration: agentLimits.maxSessionDuration.default,
+      startTimeoutSeconds: agentLimits.startTimeoutSeconds.default,
+      nodeLostAfterSeconds: agentLimits.nodeLostAfterSeconds.default,
+      terminationGracePeriodSeconds: agentLimits.terminationGracePeriodSeconds.default,
     }
   );
 }
@@ -241,7 +245,13 @@ function limitsOf(session: Session, pod: Pod): SessionLimitsInForce {
 /** When the Session must have started, in Unix milliseconds of the controller's clock, which also made `admittedAt`. */
 function startDeadline(session: Session, pod: Pod, limits: SessionLimitsInForce): number {
   const admittedAt = session.status?.admittedAt ?? readBinding(pod)?.admittedAt ?? pod.metadata.creationTimestamp;
-  return Date.parse(admittedAt) + limits.startTimeoutSeconds * 1000;
+  const startBefore = Date.parse(session.spec.startBefore ?? '') || Infinity;
+  return Math.min(Date.parse(admittedAt) + limits.startTimeoutSeconds * 1000, startBefore);
+}
+
+function startDeadlineMissed({ spec }: Session, limits: SessionLimitsInForce): string {
+  const before = spec.startBefore === undefined ? '' : `, or before ${spec.startBefore}`;
+  return `it did not start within ${limits.startTimeoutSeconds} s${before}`;
 }
 
 /**

@@ -59,7 +59,7 @@ export class Lifecycle {
  * A signal that is aborted when the process is told to end (SIGTERM, SIGINT). Told again, Node ends the process at
  * once.
  */
-export function terminationSignal(process: EventEmitter): AbortSignal {
+export function terminationSignal(process: Pick<EventEmitter, 'once'>): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT']) {
     process.once(name, () => controller.abort(new Error(`received ${name}`)));

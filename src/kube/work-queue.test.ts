@@ -94,6 +94,23 @@ describe('keys', () => {
 });
 
 describe('later', () => {
+  it('forgets when a key was to come as soon as it is looked at for another reason', async () => {
+    queue.addAfter('a', 7_200_000);
+    queue.add('a');
+    expect(await drain()).toEqual(['a']);
+    clock.advance(7_200_000);
+    expect(await drain()).toEqual([]);
+  });
+
+  it('keeps a time that is set while the key is being looked at', async () => {
+    queue.add('a');
+    const key = (await queue.get()) ?? '';
+    queue.addAfter(key, 1000);
+    queue.done(key);
+    clock.advance(1000);
+    expect(await drain()).toEqual(['a']);
+  });
+
   it('the earliest of several times counts', async () => {
     queue.addAfter('a', 1000);
     queue.addAfter('a', 300);

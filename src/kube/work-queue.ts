@@ -25,7 +25,9 @@ export interface WorkQueueOptions {
  * - *processing*: a worker has it. No other worker gets it meanwhile;
  * - *processing and dirty*: it was added while a worker had it, so it goes back in line at `done`.
  *
- * Beside that, a key may have a time at which it will be added, and a number of failures.
+ * Beside that, a key may have a time at which it will be added, and a number of failures. Unlike in client-go that time is forgotten when
+ * the key is handed out: the look that follows sees everything, and says itself when it wants the next one. Otherwise a key that was once
+ * to be looked at in two hours would keep its timer that long, whatever had become of it.
  */
 export class WorkQueue {
   readonly #name: string;
@@ -157,6 +159,9 @@ export class WorkQueue {
   #take(): string | undefined {
     const key = this.#line.shift();
     if (key === undefined) return undefined;
+    // This look sees everything, and says itself when to look again.
+    this.#timers.get(key)?.timer.cancel();
+    this.#timers.delete(key);
     const now = this.#clock.monotonic();
     this.#processing.set(key, now);
     const waited = now - (this.#dirty.get(key) ?? now);

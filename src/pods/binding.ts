@@ -5,7 +5,7 @@ import type { KubeObject } from '../kube/objects.ts';
 
 const recordSchema = z.object({
   /** When the controller decided to start the Session: its own clock, RFC 3339 with milliseconds. */
-  admittedAt: z.string(),
+  admittedAt: z.iso.datetime(),
   attempt: z.number(),
   limits: sessionStatusLimits,
 });
@@ -35,6 +35,14 @@ export function bindingMetadata(binding: Binding): {
     },
     annotations: { [annotations.binding]: JSON.stringify(record) },
   };
+}
+
+/**
+ * The uid of the Session that a pod serves: from its label, else (somebody took that off) from its owner, so that no pod
+ * is held for ever because nobody knows whose it is.
+ */
+export function sessionUidOf({ metadata }: KubeObject): string | undefined {
+  return metadata.labels?.[labels.sessionUid] ?? metadata.ownerReferences?.find(({ kind }) => kind === 'Session')?.uid;
 }
 
 /**

@@ -22,7 +22,7 @@ export function isBeingDeleted(pod: Pod): boolean {
   return pod.metadata.deletionTimestamp !== undefined;
 }
 
-/** Whether the kubelet has been told to stop this pod now and keep its logs (see `stopDeadlinePatch`). */
+/** Whether the kubelet has been told to stop this pod now and keep its logs. */
 export function isToldToStop(pod: Pod): boolean {
   return pod.spec?.activeDeadlineSeconds === STOP_NOW_SECONDS;
 }

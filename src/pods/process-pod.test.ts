@@ -18,9 +18,11 @@ const binding: Binding = {
   },
 };
 
+const INLINE: Body = { kind: 'inline', text: 'hi' };
+
 function build(
   input: Partial<AgentSpecInput> = {},
-  { body = { kind: 'inline', text: 'hi' }, runAsNonRoot = false } = {},
+  { body = INLINE, runAsNonRoot = false }: { body?: Body; runAsNonRoot?: boolean } = {},
 ) {
   const spec = agentSpec.parse({ image: 'example/echo:1', protocol: 'Process', ...input });
   const policy = { ...STRICT_POLICY, runAsNonRoot };

@@ -18,6 +18,8 @@ import { version } from '../version.ts';
 const MUTATION_TIMEOUT_SECONDS = 5;
 /** Below the chart's terminationGracePeriodSeconds. */
 const STOP_DEADLINE_MS = 10_000;
+/** Passes of each loop that may run at once. */
+const CONCURRENCY = { agents: 8, sessions: 32 };
 /** A cache whose watches have been silent for so long is not to be trusted; bookmarks come every minute. */
 const CACHE_SILENCE_SECONDS = 300;
 
@@ -90,6 +92,7 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     instance: identity,
     clock: systemClock,
     logger,
+    metrics: kitMetrics,
   });
   logger.info({ identity, port: health.port, version }, 'started; waiting for the lease');
   try {
@@ -103,7 +106,7 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
             events,
             policy: config.sessionPods,
             networkPolicyEnabled: config.networkPolicy.sessions.enabled,
-            concurrency: config.concurrency,
+            concurrency: CONCURRENCY,
             mutationTimeoutMs: MUTATION_TIMEOUT_SECONDS * 1000,
             metrics,
             kitMetrics,

@@ -4,7 +4,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { sessionRecordFinalizer } from '../api/names.ts';
 import { OUR_PODS, refOf } from '../controller/caches.ts';
 import { readConfig } from '../controller/config.ts';
-import { systemClock } from '../kube/clock.ts';
+import { sleep, systemClock } from '../kube/clock.ts';
 import { KubeClient } from '../kube/client.ts';
 import { isInvalid, isNotFound } from '../kube/errors.ts';
 import { removeFinalizerPatch } from '../kube/finalizers.ts';
@@ -22,6 +22,8 @@ const deployments: Resource = {
   namespaced: true,
 };
 const PAGE = 200;
+/** As the controller's: after it, the API server no longer carries a request of it out. */
+const MUTATION_TIMEOUT_MS = 5000;
 
 /**
  * Lets go of all session pods before an uninstall, so that no finalizer is left that nobody serves.
@@ -55,7 +57,9 @@ export async function runRelease(env: NodeJS.ProcessEnv, signal: AbortSignal, ar
     });
     await elector.run({
       signal: AbortSignal.any([signal, done.signal]),
-      onLeading: async (leading) => {
+      onLeading: async (leading, { cleanHandover }) => {
+        // A leader that crashed may have a creation under way, which would put our finalizer on one more pod.
+        if (!cleanHandover) await sleep(systemClock, MUTATION_TIMEOUT_MS, leading);
         const scopes = config.watchNamespaces.length === 0 ? [undefined] : config.watchNamespaces;
         for (const namespace of scopes) released += await releasePods(api, namespace, leading);
         done.abort();

@@ -19,7 +19,7 @@ export const controllerCatalogue = {
   sessionSeconds: {
     name: 'bullpen_session_seconds_total',
     type: 'counter',
-    help: 'Usage: seconds of ended Sessions, from admission to the end of their teardown.',
+    help: "Usage: seconds of ended Sessions, from the moment a node took their pod to the end of its last container, by the node's clock.",
     labels: ['namespace', 'agent'],
   },
   sessions: {
@@ -61,7 +61,7 @@ export const controllerCatalogue = {
   sessionStart: {
     name: 'bullpen_session_start_seconds',
     type: 'histogram',
-    help: 'Time from the creation of a Session to its phase Running, time in the queue included.',
+    help: "Time from the creation of a Session to its phase Running, time in the queue included. The creation is a whole second of the API server's clock, so a value may be up to a second too long.",
     labels: ['start'],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600],
   },
@@ -82,7 +82,7 @@ export const controllerCatalogue = {
   orphansRemoved: {
     name: 'bullpen_orphans_removed_total',
     type: 'counter',
-    help: 'Objects of Bullpen that nothing accounts for any more, found and deleted by the sweep.',
+    help: 'Objects of Bullpen that nothing accounts for any more, found and deleted.',
     labels: ['kind'],
   },
   finalizersReleased: {

@@ -32,7 +32,7 @@ export interface ControllerMetrics {
   sessionStarted(start: 'Cold' | 'Warm', seconds: number): void;
   /** A Session left the queue, admitted or refused, after `seconds`. */
   sessionWaited(seconds: number): void;
-  /** A Session's end was recorded. `usedSeconds`: from admission to the end of its teardown. */
+  /** A Session's end was recorded. `usedSeconds`: what it used, see `sessionSeconds`. */
   sessionEnded(agent: AgentKey, end: { outcome: string; start: StartLabel; usedSeconds: number }): void;
   /** A Session was refused. When that is for want of its Agent, the label `agent` stays empty: anybody can invent names. */
   sessionRejected(agent: AgentKey, reason: string): void;

@@ -16,8 +16,9 @@ export function sessionSeconds(
   fallback?: { boundAtMs: number; endedAtMs: number },
 ): number {
   const acceptedAt = pod?.status?.startTime;
-  if (acceptedAt === undefined) return 0;
-  if (lastFinishedAt !== undefined) return atLeastZero((Date.parse(lastFinishedAt) - Date.parse(acceptedAt)) / 1000);
+  if (pod !== undefined && acceptedAt === undefined) return 0;
+  if (acceptedAt !== undefined && lastFinishedAt !== undefined)
+    return atLeastZero((Date.parse(lastFinishedAt) - Date.parse(acceptedAt)) / 1000);
   return fallback === undefined ? 0 : atLeastZero((fallback.endedAtMs - fallback.boundAtMs) / 1000);
 }
 
