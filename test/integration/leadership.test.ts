@@ -29,13 +29,6 @@ async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy;
   return { scene, proxy, first };
 }
 
-/** Another one, which has filled its caches and waits. */
-async function standby(scene: Scene, proxy?: ChaosProxy): Promise<ControllerProcess> {
-  const second = await scene.controller(proxy === undefined ? {} : { kubeconfig: proxy.kubeconfig });
-  await second.log('started; waiting for the lease');
-  return second;
-}
-
 async function expectAllRan(scene: Scene, names: string[]): Promise<void> {
   await scene.settled(names);
   const { violations, podsCreated, sessions } = await scene.replay();
@@ -50,7 +43,7 @@ describe.concurrent('of two controllers', () => {
   test('one stands by and writes nothing, until the leader is killed in the middle of a burst', async () => {
     const { scene, first } = await prepare('killed');
     const proxy = await ChaosProxy.start(stage.cluster);
-    const second = await standby(scene, proxy);
+    const second = await scene.standby({ kubeconfig: proxy.kubeconfig });
     await scene.settled(await scene.burst('agent', 3, 'before'));
     expect(proxy.calls.filter(isMutation).map(({ what }) => what)).toEqual([]);
     const names = await scene.burst('agent', SESSIONS);
@@ -67,7 +60,7 @@ describe.concurrent('of two controllers', () => {
 
   test('one that is frozen past its lease, and then goes on, writes nothing any more and exits', async () => {
     const { scene, proxy, first } = await prepare('frozen');
-    const second = await standby(scene);
+    const second = await scene.standby();
     const names = await scene.burst('agent', SESSIONS);
     await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
     first.freeze();
@@ -89,7 +82,7 @@ describe.concurrent('of two controllers', () => {
 
   test('one that is told to stop (SIGTERM) in the middle of a burst hands over at once', async () => {
     const { scene, proxy, first } = await prepare('stopped');
-    const second = await standby(scene);
+    const second = await scene.standby();
     const names = await scene.burst('agent', SESSIONS);
     await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
     const since = Date.now();
@@ -110,7 +103,7 @@ describe.concurrent('of two controllers', () => {
 
   test('one that is told to stop while its creations go unanswered lets go of the lease only when they are settled', async () => {
     const { scene, proxy, first } = await prepare('unanswered');
-    const second = await standby(scene);
+    const second = await scene.standby();
     const rule = proxy.when('POST pods', 'silence', { times: 3 });
     const names = await scene.burst('agent', SESSIONS);
     await rule.struck;
@@ -125,7 +118,7 @@ describe.concurrent('of two controllers', () => {
 
   test('one that cannot renew its lease stops writing and exits', async () => {
     const { scene, proxy, first } = await prepare('cut-off');
-    await standby(scene);
+    await scene.standby();
     const names = await scene.burst('agent', SESSIONS);
     await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
     proxy.when(({ resource }) => resource === 'leases', 'silence-before');
@@ -150,7 +143,7 @@ describe.concurrent('of two controllers', () => {
     expect(await first.exited()).toBe(1);
     console.log(`robbed of its lease: exited after ${secondsSince(since)}`);
     expect(Date.now() - since).toBeLessThan(10_000);
-    await standby(scene);
+    await scene.standby();
     await expectAllRan(scene, names);
     await proxy.close();
   });

@@ -74,6 +74,7 @@ export class Scene {
   readonly #scripts: Map<string, PodScript>;
   readonly #controllers: ControllerProcess[] = [];
   readonly #maxAgents: Record<string, number> = {};
+  #closed = false;
 
   private constructor(stage: Stage, kube: TestKube, recorder: Recorder, scripts: Map<string, PodScript>) {
     this.#stage = stage;
@@ -140,7 +141,26 @@ export class Scene {
     return controller;
   }
 
-  /** Resolves when every Session is over, and every pod let go of. */
+  /** One that waits for the lease. */
+  async standby(options: Partial<ControllerOptions> = {}): Promise<ControllerProcess> {
+    const controller = await this.controller(options);
+    await controller.log('started; waiting for the lease');
+    return controller;
+  }
+
+  /** A controller that is started again whenever it ends, as a Deployment does; the first one leads when this resolves. */
+  async keepRunning(options: Partial<ControllerOptions> = {}): Promise<void> {
+    void this.#startAgain(await this.leader(options), options);
+  }
+
+  /** The controller that was started last. */
+  currentController(): ControllerProcess {
+    const last = this.#controllers.at(-1);
+    if (last === undefined) throw new Error('no controller has been started');
+    return last;
+  }
+
+  /** Resolves when these Sessions are over, and their pods let go of. */
   async settled(names: readonly string[], timeoutMs = 120_000): Promise<void> {
     const wanted = new Set(names);
     const { api } = this.kube;
@@ -152,7 +172,10 @@ export class Scene {
           api.list(pods, { namespace: this.namespace }),
         ]);
         const over = found.items.filter((session) => wanted.has(session.metadata.name) && isOver(session));
-        const held = left.items.filter((pod) => (pod.metadata.finalizers ?? []).length > 0);
+        const held = left.items.filter(
+          ({ metadata }) =>
+            wanted.has(metadata.labels?.[labels.session] ?? '') && (metadata.finalizers ?? []).length > 0,
+        );
         open = `${over.length} of ${names.length} are over, ${held.length} pods are held`;
         return over.length === names.length && held.length === 0;
       },
@@ -170,6 +193,7 @@ export class Scene {
   /** Ends the controllers and leaves nothing that only they would have removed. */
   async close(): Promise<void> {
     const { api } = this.kube;
+    this.#closed = true;
     await Promise.all(this.#controllers.map((controller) => controller.kill()));
     const body = { metadata: { finalizers: null } };
     const { items } = await api.list(pods, { namespace: this.namespace });
@@ -195,6 +219,16 @@ export class Scene {
         if (!transient || Date.now() > giveUpAt) throw error;
       }
       await sleep(200);
+    }
+  }
+
+  async #startAgain(first: ControllerProcess, options: Partial<ControllerOptions>): Promise<void> {
+    for (let current = first; ;) {
+      await current.exited();
+      await sleep(500);
+      if (this.#closed) return;
+      current = await this.controller(options);
+      if (this.#closed) await current.kill();
     }
   }
 

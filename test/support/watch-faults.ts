@@ -13,6 +13,11 @@ export class WatchFaults {
     this.#open.resolve(undefined);
   }
 
+  /** How many run now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
   /** From now on events are held back, as if they were still on their way; {@link thaw} delivers them. */
   freeze(): void {
     this.#open = Promise.withResolvers<undefined>();
