@@ -30,7 +30,10 @@ async function helm(...args: string[]): Promise<string> {
 }
 
 async function chart(command: 'install' | 'upgrade', folder: string, ...values: string[]): Promise<void> {
-  await helm(command, 'bullpen', folder, '--set', [image, ...values].join(','), '--wait', '--timeout', '3m');
+  const set = ['--set', [image, ...values].join(',')];
+  // Other test files may have put the CRDs there without Helm.
+  const takeOver = command === 'install' ? ['--take-ownership', '--force-conflicts'] : [];
+  await helm(command, 'bullpen', folder, ...set, ...takeOver, '--wait', '--timeout', '3m');
 }
 
 /** The chart as an older version would have been: its CRD of Sessions has another short name. */
