@@ -46,7 +46,7 @@ export class Informer<T extends KubeObject> {
       namespaces,
       indexes,
       transform,
-      onListenerError: (error) => logger?.error({ err: error, resource: resource.plural }, 'a store listener failed'),
+      onListenerError: (error) => logger?.error({ err: error, resource: resource.plural }, 'a store listener or index failed'),
     });
   }
 

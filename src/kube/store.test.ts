@@ -147,6 +147,21 @@ it('finds by index, follows changes of the value, and forgets empty values', () 
   expect(() => store.byIndex('none', 'x')).toThrow(RangeError);
 });
 
+it('keeps an object that an index cannot read, and all others, in lists and in events', () => {
+  const onListenerError = vi.fn();
+  const bySpec = ({ spec }: TestObject): string[] => [(spec as unknown as { name: string }).name];
+  const store = new Store<TestObject>({ indexes: { bySpec }, onListenerError });
+  const good = { ...object('good', 2), spec: { name: 'x' } } as unknown as TestObject;
+  store.replaceAll([object('bad', 1), good], '5');
+  store.applyWatch('ADDED', object('worse', 6));
+  expect(store.size).toBe(3);
+  expect(store.byIndex('bySpec', 'x')).toEqual([good]);
+  store.applyWatch('DELETED', object('bad', 7));
+  expect(store.has('ns/bad')).toBe(false);
+  expect(store.completeUpTo()).toBe('7');
+  expect(onListenerError).toHaveBeenCalledWith(expect.any(TypeError));
+});
+
 it('makes keys and takes them apart', () => {
   expect(keyOf({ name: 'n' })).toBe('n');
   expect(keyOf(object('a', 1))).toBe('ns/a');

@@ -13,14 +13,14 @@ export type StoreChange<T extends KubeObject> =
 export interface StoreOptions<T extends KubeObject> {
   /** The namespaces that the store covers, each listed and watched by itself; all, as one, when left out. */
   namespaces?: readonly string[] | undefined;
-  /** By name: the values under which an object is found. Must be pure. */
+  /** By name: the values under which an object is found. Must be pure. An object that one throws at is found under no value. */
   indexes?: Record<string, (object: T) => readonly string[]> | undefined;
   /**
    * Slims what `writeThrough` brings, as the informer does with all else. Must return a new object rather than change
    * its argument.
    */
   transform?: ((object: T) => T) | undefined;
-  /** Told when a listener threw. The other listeners and the store are not affected. */
+  /** Told when a listener or an index threw. The other listeners, other objects and the store are not affected. */
   onListenerError?: ((error: unknown) => void) | undefined;
 }
 
@@ -70,7 +70,17 @@ export class Store<T extends KubeObject> {
   constructor(options: StoreOptions<T> = {}) {
     this.#options = options;
     this.#namespaces = options.namespaces && new Set(options.namespaces);
-    for (const [name, values] of Object.entries(options.indexes ?? {})) this.#indexes.set(name, new StoreIndex(values));
+    // One object that an index cannot read must not keep all others from being seen.
+    const guarded = (values: (object: T) => readonly string[]) => (object: T) => {
+      try {
+        return values(object);
+      } catch (error) {
+        this.#options.onListenerError?.(error);
+        return [];
+      }
+    };
+    for (const [name, values] of Object.entries(options.indexes ?? {}))
+      this.#indexes.set(name, new StoreIndex(guarded(values)));
   }
 
   /** How many objects there are. */
