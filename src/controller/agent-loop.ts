@@ -16,7 +16,7 @@ import { agents, sessions as sessionResource } from '../api/resources.ts';
 import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
 import type { SessionStarter } from './session-starter.ts';
-import type { Announcer } from './announcer.ts';
+import type { Verdicts } from './verdicts.ts';
 import { writeStatus } from './write-status.ts';
 
 /** Places in the queue are told at most this often. */
@@ -34,7 +34,7 @@ export class AgentLoop {
   readonly #pending: PendingPods;
   readonly #starter: SessionStarter;
   readonly #statusWriter: AgentStatusWriter;
-  readonly #announcer: Announcer;
+  readonly #verdicts: Verdicts;
   readonly #policy: SessionPodPolicy;
   readonly #metrics: ControllerMetrics;
   readonly #clock: Clock;
@@ -46,7 +46,7 @@ export class AgentLoop {
     pending: PendingPods;
     starter: SessionStarter;
     statusWriter: AgentStatusWriter;
-    announcer: Announcer;
+    verdicts: Verdicts;
     policy: SessionPodPolicy;
     metrics: ControllerMetrics;
     clock: Clock;
@@ -56,7 +56,7 @@ export class AgentLoop {
     this.#pending = deps.pending;
     this.#starter = deps.starter;
     this.#statusWriter = deps.statusWriter;
-    this.#announcer = deps.announcer;
+    this.#verdicts = deps.verdicts;
     this.#policy = deps.policy;
     this.#metrics = deps.metrics;
     this.#clock = deps.clock;
@@ -64,7 +64,9 @@ export class AgentLoop {
 
   async reconcile(key: string): Promise<ReconcileResult> {
     const settleInMs = await this.#settlePending(key);
-    const open = this.#caches.sessions.byIndex(INDEX.openByAgent, key);
+    this.#verdicts.prune();
+    const all = this.#caches.sessions.byIndex(INDEX.openByAgent, key);
+    const [passed, open] = partition(all, (session) => this.#verdicts.pendingOf(session) !== undefined);
     const agent = await this.#findAgent(
       key,
       open.some((session) => session.status?.podUID === undefined),
@@ -87,7 +89,7 @@ export class AgentLoop {
     if (plan.toldPositions) this.#positionsToldAt.set(key, this.#clock.monotonic());
     if (plan.queued === 0) this.#positionsToldAt.delete(key);
 
-    const status = this.#carryOutStatuses(plan);
+    const status = this.#carryOutStatuses(plan, passed);
     const starts = forEachBounded(plan.start, PARALLEL, async (start) => {
       if (agent !== undefined && verdict?.ok === true) await this.#starter.start(key, agent, verdict, start);
     });
@@ -160,10 +162,16 @@ export class AgentLoop {
     return bound;
   }
 
-  async #carryOutStatuses(plan: AgentPlan): Promise<void> {
-    await forEachBounded(plan.statuses, PARALLEL, async ({ session, status, outcome }) => {
-      const written = await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
-      if (written !== undefined && outcome !== 'Queued') this.#announcer.finished(written);
+  async #carryOutStatuses({ statuses }: AgentPlan, passed: readonly Session[]): Promise<void> {
+    const again = passed.map((session) => ({
+      session,
+      status: this.#verdicts.pendingOf(session),
+      outcome: 'Rejected',
+    }));
+    await forEachBounded([...again, ...statuses], PARALLEL, async ({ session, status, outcome }) => {
+      if (status === undefined) return;
+      if (outcome === 'Queued') await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
+      else await this.#verdicts.pass(session, status);
     });
   }
 
@@ -182,7 +190,10 @@ export class AgentLoop {
       this.#starter.forget(key);
       return undefined;
     }
-    this.#metrics.setAgent({ namespace, agent: name }, { ...counts, maxAgents: agent.spec.scaling?.maxAgents ?? 0 });
+    this.#metrics.setAgent(
+      { namespace, agent: name },
+      { ...counts, maxAgents: verdict.ok ? verdict.spec.scaling.maxAgents : 0 },
+    );
     return this.#statusWriter.write(key, agent, verdict, counts);
   }
 }
@@ -192,4 +203,8 @@ function stateOf(agent: Agent | undefined, verdict: AgentVerdict | undefined): A
   if (!verdict.ok)
     return { state: 'refusing', reason: verdict.reject, message: `Agent ${agent.metadata.name}: ${verdict.message}` };
   return { state: 'serving', spec: verdict.spec };
+}
+
+function partition<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(belongs), items.filter((item) => !belongs(item))];
 }

@@ -22,8 +22,9 @@ export class Announcer {
     const { status, metadata, spec } = session;
     const reason = status?.reason ?? 'Unknown';
     if (status?.phase === 'Rejected') {
-      // The name of an Agent that does not exist is the caller's invention: as a label it would grow without bound.
-      const agent = reason === 'AgentNotFound' ? '' : spec.agent;
+      // The name of an Agent that does not exist is the caller's invention: as a label it would grow without bound. That of a spec
+      // that cannot be read need not even be a name.
+      const agent = reason === 'AgentNotFound' || reason === 'SessionInvalid' ? '' : spec.agent;
       this.#metrics.sessionRejected({ namespace: metadata.namespace ?? '', agent }, reason);
       if (status.queuedAt !== undefined) this.#metrics.sessionWaited(secondsBetween(status.queuedAt, status.endedAt));
     } else if (status?.podUID === undefined) {

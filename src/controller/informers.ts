@@ -10,7 +10,7 @@ import type { NetworkPolicy, Node, Pod, PodDisruptionBudget } from '../kube/obje
 import { networkPolicies, nodes, podDisruptionBudgets, pods } from '../kube/resources.ts';
 import { agents, sessions } from '../api/resources.ts';
 import { agentIndexes, OUR_PODS, podIndexes, sessionIndexes } from './caches.ts';
-import { slimNode, slimPod, slimSession, withoutManagedFields } from './slim.ts';
+import { slimAgent, slimNode, slimPod, slimSession, withoutManagedFields } from './slim.ts';
 
 export interface Informers {
   agents: Informer<Agent>;
@@ -33,12 +33,12 @@ export function createInformers(deps: {
   const { namespaces: chosen, ...rest } = deps;
   const namespaces = chosen.length === 0 ? {} : { namespaces: [...chosen] };
   const ours = { labelSelector: `${labels.managedBy}=${managedBy}` };
-  const slim = <T extends PodDisruptionBudget | NetworkPolicy | Agent>(object: T): T => ({
+  const slim = <T extends PodDisruptionBudget | NetworkPolicy>(object: T): T => ({
     ...object,
     metadata: withoutManagedFields(object.metadata),
   });
   return {
-    agents: new Informer({ ...rest, ...namespaces, resource: agents, transform: slim, indexes: agentIndexes }),
+    agents: new Informer({ ...rest, ...namespaces, resource: agents, transform: slimAgent, indexes: agentIndexes }),
     sessions: new Informer({
       ...rest,
       ...namespaces,

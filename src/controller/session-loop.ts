@@ -106,7 +106,9 @@ export class SessionLoop {
 
   /** The pod that the Session's status names, which the cache does not show. */
   async #readBound({ metadata, status }: Session): Promise<Pod | undefined> {
-    return await this.#read({ namespace: metadata.namespace ?? '', name: status?.podName ?? '' }, status?.podUID);
+    // A status that names no pod was not written by us: there is none to be found.
+    if (status?.podName === undefined) return undefined;
+    return await this.#read({ namespace: metadata.namespace ?? '', name: status.podName }, status.podUID);
   }
 
   async #read(ref: ObjectRef, uid: string | undefined): Promise<Pod | undefined> {

@@ -1,3 +1,4 @@
+import type { Agent } from '../api/agent.ts';
 import type { Session } from '../api/session.ts';
 import { annotations } from '../api/names.ts';
 import type { Node, Pod } from '../kube/objects.ts';
@@ -29,13 +30,45 @@ export function slimPod(pod: Pod): Pod {
 }
 
 /** A body is read when its pod is made, and never again. */
-export function slimSession(session: Session): Session {
+export function slimSession(given: Session): Session {
+  const session = inShape(given);
   const { body: _body, ...spec } = session.spec;
   return {
     ...session,
     metadata: withoutManagedFields(session.metadata),
     spec: isFinished(session) || session.status?.podUID !== undefined ? spec : session.spec,
   };
+}
+
+export function slimAgent(agent: Agent): Agent {
+  return { ...inShape(agent), metadata: withoutManagedFields(agent.metadata) };
+}
+
+/**
+ * Spec and status are objects and conditions a list, as the CRD promises; but an object may have been stored under another CRD, or
+ * none that checked. What is in the spec is judged later, with words for its owner; here it only must not break the code that
+ * looks at all objects.
+ */
+function inShape<T extends Agent | Session>(object: T): T {
+  const { spec, status } = object as { spec: unknown; status?: unknown };
+  const conditions = isRecord(status) ? status['conditions'] : undefined;
+  if (
+    isRecord(spec) &&
+    (status === undefined || isRecord(status)) &&
+    (conditions === undefined || Array.isArray(conditions))
+  )
+    return object;
+  const { status: _status, ...rest } = object;
+  const { conditions: _conditions, ...kept } = isRecord(status) ? status : {};
+  return {
+    ...rest,
+    spec: isRecord(spec) ? spec : {},
+    ...(isRecord(status) && { status: Array.isArray(conditions) ? status : kept }),
+  } as T;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function slimNode(node: Node): Node {
