@@ -35,7 +35,8 @@ export class Actor {
     const { server, lease, cluster } = this.#world;
     switch (step.do) {
       case 'createSessions':
-        for (let i = 0; i < step.count; i++) this.#createSession(`s${this.#names.length + 1}`, step.choice);
+        for (let i = 0; i < step.count; i++)
+          this.#createSession(`s${String(this.#names.length + 1).padStart(2, '0')}`, step.choice);
         return;
       case 'createAgain':
         this.#createAgain(step.session, step.choice);
@@ -78,6 +79,9 @@ export class Actor {
         return;
       case 'stripFinalizer':
         this.#withPod(step.pod, (pod) => this.#strip(pod));
+        return;
+      case 'unlabelPod':
+        this.#withPod(step.pod, (pod) => this.#unlabel(pod));
         return;
       case 'node':
         this.#changeNode(NODES[step.node % NODES.length] ?? '', step.becomes);
@@ -194,16 +198,28 @@ export class Actor {
   /** Somebody who knows better removes the finalizer, and the pod by force. */
   #strip(pod: Pod): void {
     const { server, truth } = this.#world;
-    const uid = pod.metadata.labels?.[labels.sessionUid];
-    // Before its Session says that it has a pod, this would wipe out the only record that it was started.
-    const session = this.#world.sessions().find(({ metadata }) => metadata.uid === uid);
-    if (session !== undefined && session.status?.podUID === undefined) return;
+    if (!this.#isRecorded(pod)) return;
     truth.disruptPod(pod);
     truth.stripped.add(pod.metadata.uid);
     const finalizers = (pod.metadata.finalizers ?? []).filter((name) => name !== sessionRecordFinalizer);
     server.force(pods, pod, (now) => ({ ...now, metadata: { ...now.metadata, finalizers } }), USER);
     if (server.find(pods, pod.metadata) !== undefined)
       server.delete(pods, pod.metadata, { gracePeriodSeconds: 0, by: USER });
+  }
+
+  /** Somebody takes the label off by which the controller watches its pods. */
+  #unlabel(pod: Pod): void {
+    if (!this.#isRecorded(pod)) return;
+    this.#world.truth.unlabelled.add(pod.metadata.uid);
+    const { [labels.managedBy]: _managedBy, ...rest } = pod.metadata.labels ?? {};
+    this.#world.server.force(pods, pod, (now) => ({ ...now, metadata: { ...now.metadata, labels: rest } }), USER);
+  }
+
+  /** Until its Session says that it has this pod, the pod is the only record of that: whoever spoils it makes a second start. */
+  #isRecorded(pod: Pod): boolean {
+    const uid = pod.metadata.labels?.[labels.sessionUid];
+    const session = this.#world.sessions().find(({ metadata }) => metadata.uid === uid);
+    return session?.status?.podUID !== undefined;
   }
 
   #changeNode(node: string, becomes: 'silent' | 'deaf' | 'well' | 'gone'): void {

@@ -131,6 +131,7 @@ const steps: { [Kind in Step['do']]: fc.Arbitrary<Omit<Extract<Step, { do: Kind 
   }),
   strikeAgent: fc.record({ pod: index, how: fc.constantFrom('outOfMemory' as const, 'sandboxKilled' as const) }),
   stripFinalizer: fc.record({ pod: index }),
+  unlabelPod: fc.record({ pod: index }),
   node: fc.record({
     node: fc.nat(1),
     becomes: fc.constantFrom('silent' as const, 'deaf' as const, 'well' as const, 'gone' as const),

@@ -1,5 +1,5 @@
 import type { Agent } from '../../src/api/agent.ts';
-import { labels, sessionRecordFinalizer } from '../../src/api/names.ts';
+import { labels, managedBy, sessionRecordFinalizer } from '../../src/api/names.ts';
 import type { Session } from '../../src/api/session.ts';
 import { isFinished, isActive } from '../../src/controller/session-status.ts';
 import type { Pod } from '../../src/kube/objects.ts';
@@ -76,7 +76,7 @@ export class Invariants {
 
     const max = this.#limitInForce();
     if (max === 0) fail('I7', `pod ${name} was created, but there has been no Agent (or one that allows none)`);
-    const live = this.#world.pods().filter((other) => isLive(other) && other.metadata.labels?.[labels.agent] === AGENT);
+    const live = this.#world.pods().filter((other) => isLive(other) && isCounted(other));
     if (live.length > max) fail('I1', `pod ${name} was created while ${live.length - 1} of ${max} pods were live`);
     const others = this.#world.sessions().filter((other) => isActive(other) && other.metadata.uid !== uid);
     const active = others.filter((other) => !this.#isOver(other)).length;
@@ -133,6 +133,11 @@ export class Invariants {
     const now = pod && this.#world.pods().find(({ metadata }) => metadata.uid === pod.metadata.uid);
     return session.status?.podUID !== undefined && (now === undefined || !isLive(now));
   }
+}
+
+/** Pods are counted by their labels: whoever takes those off takes them out. */
+function isCounted({ metadata }: Pod): boolean {
+  return metadata.labels?.[labels.agent] === AGENT && metadata.labels[labels.managedBy] === managedBy;
 }
 
 function maxAgentsOf({ spec }: Agent): number {

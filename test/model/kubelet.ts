@@ -43,6 +43,8 @@ export interface KubeletDeps {
 
 /** The kubelet of one node: runs pods, keeps their deadline, ends them when told to, and tells. */
 export class Kubelet {
+  /** When the agents of pods were told to end, by the pod's uid; world time. */
+  readonly toldToEnd = new Map<string, number>();
   readonly #deps: KubeletDeps;
   readonly #containers = new Map<string, Container>();
   #works = true;
@@ -119,15 +121,13 @@ export class Kubelet {
   }
 
   #decideToTerminate(pod: Pod, container: Container, now: number): void {
-    const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata;
-    if (deletionTimestamp !== undefined) {
-      const graceMs = deletionGracePeriodSeconds * 1000;
-      container.term ??= { at: now, graceMs, because: 'deletion' };
-      container.term.graceMs = Math.min(container.term.graceMs, graceMs);
-    } else if (now >= this.#deadlineOf(pod, container)) {
-      const graceMs = (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000;
-      container.term ??= { at: now, graceMs, because: 'deadline' };
-    }
+    const { deletionTimestamp, deletionGracePeriodSeconds = 0, uid } = pod.metadata;
+    const isDeleted = deletionTimestamp !== undefined;
+    if (!isDeleted && now < this.#deadlineOf(pod, container)) return;
+    const grace = isDeleted ? deletionGracePeriodSeconds : (pod.spec.terminationGracePeriodSeconds ?? 30);
+    container.term ??= { at: now, graceMs: grace * 1000, because: isDeleted ? 'deletion' : 'deadline' };
+    if (isDeleted) container.term.graceMs = Math.min(container.term.graceMs, grace * 1000);
+    if (!this.toldToEnd.has(uid)) this.toldToEnd.set(uid, this.#deps.clock.now());
   }
 
   /** Counted from `status.startTime`, which is a whole second. */

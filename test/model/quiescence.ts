@@ -22,6 +22,8 @@ export function checkNothingLeft(world: World): void {
     const { name } = pod.metadata;
     const uid = pod.metadata.labels?.[labels.sessionUid];
     const session = world.sessions().find(({ metadata }) => metadata.uid === uid);
+    // Whoever takes the label off takes the pod, once it is let go; and its way to us, once its Session is gone.
+    if (world.truth.unlabelled.has(pod.metadata.uid) && (session === undefined || !hasOurFinalizer(pod))) continue;
     if (hasOurFinalizer(pod)) throw new Violation('I3', `pod ${name} is still held`);
     if (isLive(pod)) throw new Violation('I3', `pod ${name} still lives`);
     const { seconds } = world.agent()?.spec.retention?.pods ?? { seconds: agentLimits.retainedPodSeconds.default };
@@ -32,7 +34,8 @@ export function checkNothingLeft(world: World): void {
 
 /** Every Session that ended, and every one that was deleted before, has been counted once. Only one process can know that. */
 export function checkUsage(world: World): void {
-  if (world.lease.terms > 1 || world.truth.stripped.size > 0) return;
+  const { stripped, unlabelled } = world.truth;
+  if (world.lease.terms > 1 || stripped.size > 0 || unlabelled.size > 0) return;
   const counted = world.lease.holder.metrics.ended;
   const ended = new Map<string, number>();
   for (const { object, resource, type } of world.server.commits) {

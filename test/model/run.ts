@@ -1,6 +1,6 @@
 import { Actor } from './act.ts';
 import { Invariants } from './invariants.ts';
-import { isActive } from '../../src/controller/session-status.ts';
+import { isFinished } from '../../src/controller/session-status.ts';
 import { checkAllEnded, checkIdle, checkNothingLeft, checkUsage } from './quiescence.ts';
 import { longestBlindness, type Scenario } from './scenario.ts';
 import { trace } from './trace.ts';
@@ -44,7 +44,7 @@ async function settle(world: World, actor: Actor, scenario: Scenario): Promise<v
   const { agent } = scenario.setting;
   actor.heal({ nodes: false });
   await world.advance(25_000 + longestBlindness(scenario)); // a leader is found, and has learnt everything
-  await advanceUntil(world, longestLife(scenario), () => !world.sessions().some(isActive));
+  await advanceUntil(world, longestLife(scenario), () => world.sessions().every(isFinished));
   checkAllEnded(world);
   actor.heal({ nodes: true });
   await world.advance(

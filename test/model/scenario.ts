@@ -60,6 +60,7 @@ export type Step =
   | { do: 'disruptPod'; pod: number; how: 'evicted' | 'preempted' | 'tainted' }
   | { do: 'strikeAgent'; pod: number; how: 'outOfMemory' | 'sandboxKilled' }
   | { do: 'stripFinalizer'; pod: number }
+  | { do: 'unlabelPod'; pod: number }
   | { do: 'node'; node: number; becomes: 'silent' | 'deaf' | 'well' | 'gone' }
   | { do: 'scheduling'; works: boolean }
   | { do: 'images'; work: boolean }

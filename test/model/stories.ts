@@ -9,6 +9,7 @@ const badNodes: Weights = {
   disruptPod: 2,
   strikeAgent: 2,
   stripFinalizer: 1,
+  unlabelPod: 1,
   node: 3,
   scheduling: 2,
   images: 2,

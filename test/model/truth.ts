@@ -9,6 +9,8 @@ export class Truth {
   readonly #troubledNodes = new Set<string>();
   /** Pods whose finalizer somebody else took. */
   readonly stripped = new Set<string>();
+  /** Pods whose label somebody took off: once their Session is gone as well, nothing leads to them. */
+  readonly unlabelled = new Set<string>();
   /** Requests refused as invalid, or whose Agent went away: a Session may fail for it without a pod. */
   creationTrouble = false;
 
