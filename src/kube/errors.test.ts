@@ -15,6 +15,15 @@ it('errors name the reason that a proxy did not', () => {
   expect(isForbidden(errorFromAnswer('x', 403, '', undefined))).toBe(true);
 });
 
+it('errors read the Status of a request that the server gave up, which does not say that it is one', () => {
+  const body =
+    '{"metadata":{},"status":"Failure","message":"did not complete","reason":"Timeout","details":{},"code":504}';
+  expect(errorFromAnswer('POST /x', 504, body, undefined)).toMatchObject({
+    message: 'POST /x: 504 Timeout: did not complete',
+    outcome: 'unknown',
+  });
+});
+
 it('errors know an expired version, as status and as event', () => {
   expect(isGone(errorFromAnswer('x', 410, '', undefined))).toBe(true);
   expect(isGone(errorFromStatus('x', { code: 410, reason: 'Expired' }))).toBe(true);

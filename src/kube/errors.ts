@@ -7,7 +7,9 @@ export interface StatusCause {
 
 /** The body of a refusal, and the object of an `ERROR` watch event. */
 export interface Status {
+  /** Left out where the API server has given up a request (504). */
   kind?: 'Status';
+  status?: 'Success' | 'Failure';
   code?: number;
   reason?: string;
   message?: string;
@@ -149,7 +151,7 @@ function parseStatus(body: string): Status | undefined {
   if (!body.startsWith('{')) return undefined;
   try {
     const parsed = JSON.parse(body) as Status | null;
-    return parsed?.kind === 'Status' ? parsed : undefined;
+    return parsed?.kind === 'Status' || parsed?.status === 'Failure' ? parsed : undefined;
   } catch {
     return undefined; // cut off at our size limit, or another program's JSON: the caller falls back to the text
   }
