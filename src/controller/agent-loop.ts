@@ -65,8 +65,8 @@ export class AgentLoop {
   async reconcile(key: string): Promise<ReconcileResult> {
     const settleInMs = await this.#settlePending(key);
     this.#verdicts.prune();
-    const all = this.#caches.sessions.byIndex(INDEX.openByAgent, key);
-    const [passed, open] = partition(all, (session) => this.#verdicts.pendingOf(session) !== undefined);
+    const open = this.#caches.sessions.byIndex(INDEX.openByAgent, key);
+    const passed = open.filter((session) => this.#verdicts.pendingOf(session) !== undefined);
     const agent = await this.#findAgent(
       key,
       open.some((session) => session.status?.podUID === undefined),
@@ -81,7 +81,7 @@ export class AgentLoop {
       agent: stateOf(agent, verdict),
       sessions: open,
       livePods,
-      bound: this.#bound(key, open),
+      bound: this.#bound(key, open, passed),
       retryAt: this.#starter.retryTimes(key, open),
       tellPositions,
       now: this.#clock.now(),
@@ -155,8 +155,9 @@ export class AgentLoop {
     return live;
   }
 
-  #bound(key: string, open: readonly Session[]): Set<string> {
+  #bound(key: string, open: readonly Session[], passed: readonly Session[]): Set<string> {
     const bound = new Set(this.#pending.ofAgent(key).map((pod) => pod.sessionUid));
+    for (const { metadata } of passed) bound.add(metadata.uid);
     for (const { metadata } of open)
       if (this.#caches.pods.countByIndex(INDEX.sessionUid, metadata.uid) > 0) bound.add(metadata.uid);
     return bound;
@@ -203,8 +204,4 @@ function stateOf(agent: Agent | undefined, verdict: AgentVerdict | undefined): A
   if (!verdict.ok)
     return { state: 'refusing', reason: verdict.reject, message: `Agent ${agent.metadata.name}: ${verdict.message}` };
   return { state: 'serving', spec: verdict.spec };
-}
-
-function partition<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(belongs), items.filter((item) => !belongs(item))];
 }

@@ -18,7 +18,7 @@ export interface AgentView {
   sessions: readonly Session[];
   /** Pods of this Agent's name that are live, and pods whose creation is under way or whose result is not known. */
   livePods: readonly LivePod[];
-  /** Sessions that have a pod, live or ended, or that may have one: what becomes of them is not decided here. */
+  /** Sessions that have a pod, live or ended, or may have one, or a verdict: what becomes of them is not decided here. */
   bound: ReadonlySet<string>;
   /** Failed creations: not tried again before this time (Unix milliseconds), by the Session's uid. */
   retryAt: ReadonlyMap<string, number>;

@@ -19,6 +19,7 @@ import { createQueues, enqueueAll, route } from './queues.ts';
 import { RetentionLoop } from './retention.ts';
 import { SessionLoop } from './session-loop.ts';
 import { SessionStarter } from './session-starter.ts';
+import { Verdicts } from './verdicts.ts';
 
 export interface LeaderDeps {
   api: KubeApi;
@@ -51,7 +52,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     if (signal.aborted) return; // Told to stop before it began.
     throw error;
   }
-  const { loops, caches, nodes, guarded, pending } = createLoops(deps);
+  const { loops, caches, nodes, guarded, pending, verdicts } = createLoops(deps);
   const queues = createQueues({ clock, metrics: deps.kitMetrics });
   const run = (
     name: string,
@@ -88,7 +89,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     for (const queue of Object.values(queues)) queue.shutDown();
     await deps.events.stop();
     // A successor that is handed the lease in good order begins at once: no request of ours may come after that.
-    await sleep(clock, pending.allSettleInMs());
+    await sleep(clock, Math.max(pending.allSettleInMs(), verdicts.allSettleInMs()));
   }
 }
 
@@ -117,8 +118,10 @@ function createLoops(deps: LeaderDeps) {
   const nodes = new NodeWatch({ api, store: caches.nodes, clock });
   const ledger = new Ledger(metrics);
   const announcer = new Announcer({ events: deps.events, metrics, ledger });
-  const pending = new PendingPods({ clock, settleAfterMs: deps.mutationTimeoutMs + 1_000 });
-  const starter = new SessionStarter({ api, caches, pending, announcer, policy, clock, random });
+  const settleAfterMs = deps.mutationTimeoutMs + 1_000;
+  const pending = new PendingPods({ clock, settleAfterMs });
+  const verdicts = new Verdicts({ api, store: caches.sessions, announcer, clock, settleAfterMs });
+  const starter = new SessionStarter({ api, caches, pending, verdicts, announcer, policy, clock, random });
   const statusWriter = new AgentStatusWriter({ api, store: caches.agents, announcer, clock });
   const budgets = informers.budgets.store;
   const policies = informers.policies.store;
@@ -126,9 +129,10 @@ function createLoops(deps: LeaderDeps) {
     caches,
     nodes,
     pending,
+    verdicts,
     guarded: [budgets, policies] as const,
     loops: {
-      agents: new AgentLoop({ api, caches, pending, starter, statusWriter, announcer, policy, metrics, clock }),
+      agents: new AgentLoop({ api, caches, pending, starter, statusWriter, verdicts, policy, metrics, clock }),
       sessions: new SessionLoop({ api, caches, nodes, ledger, announcer, metrics, clock }),
       retention: new RetentionLoop({ api, caches, clock }),
       namespaces: new NamespaceLoop({

@@ -19,6 +19,7 @@ import { type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
 import { creationBackoffMs, creationFailure } from './pod-creation.ts';
 import { endedStatus, isActive, rejectedStatus, waitingForPodStatus } from './session-status.ts';
+import type { Verdicts } from './verdicts.ts';
 import { writeStatus } from './write-status.ts';
 
 /** How long Sessions of an Agent are refused because Kubernetes called its template invalid; then one try decides again. */
@@ -34,6 +35,7 @@ export class SessionStarter {
   readonly #api: KubeApi;
   readonly #caches: Caches;
   readonly #pending: PendingPods;
+  readonly #verdicts: Verdicts;
   readonly #announcer: Announcer;
   readonly #policy: SessionPodPolicy;
   readonly #clock: Clock;
@@ -47,6 +49,7 @@ export class SessionStarter {
     api: KubeApi;
     caches: Caches;
     pending: PendingPods;
+    verdicts: Verdicts;
     announcer: Announcer;
     policy: SessionPodPolicy;
     clock: Clock;
@@ -55,6 +58,7 @@ export class SessionStarter {
     this.#api = deps.api;
     this.#caches = deps.caches;
     this.#pending = deps.pending;
+    this.#verdicts = deps.verdicts;
     this.#announcer = deps.announcer;
     this.#policy = deps.policy;
     this.#clock = deps.clock;
@@ -188,7 +192,6 @@ export class SessionStarter {
     const status = isActive(session)
       ? endedStatus(session, undefined, { reason: 'Failed', message }, now)
       : rejectedStatus(session, reason, message, now);
-    const written = await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
-    if (written !== undefined) this.#announcer.finished(written);
+    await this.#verdicts.pass(session, status);
   }
 }
