@@ -106,7 +106,7 @@ export class Actor {
         lease.handOver();
         return;
       case 'fault':
-        if (step.fault.fate.kind === 'refused') this.#world.truth.creationTrouble = true;
+        if (step.fault.verb === 'create') this.#world.truth.creationTrouble = true;
         lease.holder.network.addFault(step.fault);
         return;
       case 'lag':

@@ -11,7 +11,7 @@ export class Truth {
   readonly stripped = new Set<string>();
   /** Pods whose label somebody took off: once their Session is gone as well, nothing leads to them. */
   readonly unlabelled = new Set<string>();
-  /** Requests refused as invalid, or whose Agent went away: a Session may fail for it without a pod. */
+  /** Creations did not go well: a Session may come to its end without a pod. */
   creationTrouble = false;
 
   disruptPod(pod: Pod): void {
