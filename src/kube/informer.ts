@@ -46,7 +46,8 @@ export class Informer<T extends KubeObject> {
       namespaces,
       indexes,
       transform,
-      onListenerError: (error) => logger?.error({ err: error, resource: resource.plural }, 'a store listener or index failed'),
+      onListenerError: (error) =>
+        logger?.error({ err: error, resource: resource.plural }, 'a store listener or index failed'),
     });
   }
 
