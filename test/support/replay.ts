@@ -145,20 +145,40 @@ class Tape {
     }
   }
 
-  /** Reads the state at every single revision that no watch can show any more. Throws 410 when etcd has forgotten, too. */
+  /** Reads the state at every single revision that no watch can show any more. Throws 410 when etcd has forgotten what matters. */
   async #fillGap(): Promise<void> {
     const { metadata } = await this.#list();
+    let forgotten: ApiError | undefined;
     for (let version = this.#version + 1; version <= Number(metadata.resourceVersion); version++) {
-      const at = `${this.#path}?resourceVersionMatch=Exact&resourceVersion=${version}`;
-      const { items } = await this.#list(at);
-      const there = new Set(items.map((item) => item.metadata.uid));
-      for (const change of [...this.#state.values()])
-        if (!there.has(change.object.metadata.uid)) this.#note('DELETED', change.object, version);
-      for (const item of items)
-        if (Number(item.metadata.resourceVersion) === version)
-          this.#note(this.#state.has(item.metadata.uid) ? 'MODIFIED' : 'ADDED', item);
+      try {
+        const at = `${this.#path}?resourceVersionMatch=Exact&resourceVersion=${version}`;
+        const { items } = await this.#list(at);
+        // etcd was compacted up to here: harmless if nothing has happened since.
+        if (forgotten !== undefined && !this.#isExactly(items)) throw forgotten;
+        forgotten = undefined;
+        this.#noteDifference(items, version);
+      } catch (error) {
+        if (error === forgotten || !(error instanceof ApiError && error.status === 410)) throw error;
+        forgotten = error;
+      }
       this.#version = version;
     }
+    if (forgotten !== undefined) throw forgotten;
+  }
+
+  #isExactly(items: Listed['items']): boolean {
+    const same = ({ metadata }: Pod | Session): boolean =>
+      this.#state.get(metadata.uid)?.version === Number(metadata.resourceVersion);
+    return items.length === this.#state.size && items.every(same);
+  }
+
+  #noteDifference(items: Listed['items'], version: number): void {
+    const there = new Set(items.map((item) => item.metadata.uid));
+    for (const { object } of [...this.#state.values()])
+      if (!there.has(object.metadata.uid)) this.#note('DELETED', object, version);
+    for (const item of items)
+      if (Number(item.metadata.resourceVersion) === version)
+        this.#note(this.#state.has(item.metadata.uid) ? 'MODIFIED' : 'ADDED', item);
   }
 
   /** The API server may be away, or not quite there yet. */
