@@ -106,6 +106,7 @@ export class Actor {
         lease.handOver();
         return;
       case 'fault':
+        this.#world.truth.requestTrouble = true;
         if (step.fault.verb === 'create') this.#world.truth.creationTrouble = true;
         lease.holder.network.addFault(step.fault);
         return;

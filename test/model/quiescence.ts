@@ -1,6 +1,8 @@
 import { labels } from '../../src/api/names.ts';
 import { agentLimits } from '../../src/api/limits.ts';
+import type { Session } from '../../src/api/session.ts';
 import { isFinished } from '../../src/controller/session-status.ts';
+import type { Pod } from '../../src/kube/objects.ts';
 import { hasOurFinalizer } from '../../src/pods/finalizer.ts';
 import { isLive } from '../../src/pods/pod-facts.ts';
 import { Violation } from './violation.ts';
@@ -22,14 +24,19 @@ export function checkNothingLeft(world: World): void {
     const { name } = pod.metadata;
     const uid = pod.metadata.labels?.[labels.sessionUid];
     const session = world.sessions().find(({ metadata }) => metadata.uid === uid);
-    // Whoever takes the label off takes the pod, once it is let go; and its way to us, once its Session is gone.
-    if (world.truth.unlabelled.has(pod.metadata.uid) && (session === undefined || !hasOurFinalizer(pod))) continue;
+    if (isOutOfSight(world, pod, session)) continue;
     if (hasOurFinalizer(pod)) throw new Violation('I3', `pod ${name} is still held`);
     if (isLive(pod)) throw new Violation('I3', `pod ${name} still lives`);
     const { seconds } = world.agent()?.spec.retention?.pods ?? { seconds: agentLimits.retainedPodSeconds.default };
     const age = world.clock.now() - Date.parse(session?.status?.endedAt ?? pod.metadata.creationTimestamp);
     if (age > ((seconds ?? 0) + 90) * 1000) throw new Violation('I3', `pod ${name} has been kept for ${age / 1000} s`);
   }
+}
+
+/** Somebody took the label off by which we watch it. It is not ours once it is let go; and with its Session gone, or a chance to let it go missed, nothing leads to it. */
+function isOutOfSight({ truth, lease }: World, pod: Pod, session: Session | undefined): boolean {
+  if (!truth.unlabelled.has(pod.metadata.uid)) return false;
+  return session === undefined || !hasOurFinalizer(pod) || truth.requestTrouble || lease.terms > 1;
 }
 
 /** Every Session that ended, and every one that was deleted before, has been counted once. Only one process can know that. */

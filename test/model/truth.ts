@@ -13,6 +13,8 @@ export class Truth {
   readonly unlabelled = new Set<string>();
   /** Creations did not go well: a Session may come to its end without a pod. */
   creationTrouble = false;
+  /** Requests of the controller have failed. */
+  requestTrouble = false;
 
   disruptPod(pod: Pod): void {
     this.#disruptedPods.add(pod.metadata.uid);
