@@ -107,6 +107,7 @@ export class Actor {
         return;
       case 'fault':
         this.#world.truth.requestTrouble = true;
+        if (step.fault.fate.kind === 'tooLate') this.#world.truth.promisesBroken = true;
         if (step.fault.verb === 'create') this.#world.truth.creationTrouble = true;
         lease.holder.network.addFault(step.fault);
         return;

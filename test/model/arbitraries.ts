@@ -70,13 +70,20 @@ export const calmSetting: fc.Arbitrary<Setting> = fc.record({
   collectionMs: ms(200, 1),
 });
 
+/** Those that come late, or whose reply is lost, are the ones to fear. */
 const fate: fc.Arbitrary<Fate> = fc.oneof(
-  fc.record({ kind: fc.constant('replyLost' as const) }),
-  fc.record({ kind: fc.constant('late' as const), afterMs: ms(4_900, 100, 1_000) }),
-  fc.record({ kind: fc.constant('lost' as const) }),
-  fc.record({ kind: fc.constant('slow' as const), afterMs: ms(4_900, 1_000) }),
-  fc.record({ kind: fc.constant('failed' as const) }),
-  fc.record({ kind: fc.constant('refused' as const), because: fc.constantFrom('busy' as const, 'quota' as const) }),
+  { arbitrary: fc.record({ kind: fc.constant('replyLost' as const) }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('late' as const), afterMs: ms(4_900, 100, 1_000) }), weight: 4 },
+  { arbitrary: fc.record({ kind: fc.constant('lost' as const) }), weight: 1 },
+  { arbitrary: fc.record({ kind: fc.constant('slow' as const), afterMs: ms(4_900, 1_000) }), weight: 2 },
+  { arbitrary: fc.record({ kind: fc.constant('failed' as const) }), weight: 1 },
+  {
+    arbitrary: fc.record({
+      kind: fc.constant('refused' as const),
+      because: fc.constantFrom('busy' as const, 'quota' as const),
+    }),
+    weight: 2,
+  },
 );
 
 /** The next few requests of one kind go wrong in one way. */
@@ -151,15 +158,52 @@ const steps: { [Kind in Step['do']]: fc.Arbitrary<Omit<Extract<Step, { do: Kind 
 
 /** Time between steps: often none, or so little that requests are under way; sometimes enough for a limit to pass. */
 const gap = fc.oneof(
-  { arbitrary: ms(0, 1, 3, 30), weight: 5 },
-  { arbitrary: ms(300, 1_000, 3_000), weight: 4 },
-  { arbitrary: ms(6_000, 15_000, 40_000), weight: 2 },
+  { arbitrary: ms(0, 1, 3, 30), weight: 6 },
+  { arbitrary: ms(300, 1_000, 3_000), weight: 5 },
+  { arbitrary: ms(6_000, 15_000, 40_000), weight: 1 },
 );
 
 /** Stories with steps of these kinds. */
 export function scenario(settings: fc.Arbitrary<Setting>, weights: Weights, maxLength = 16): fc.Arbitrary<Scenario> {
   const kinds = Object.entries(weights) as [Step['do'], number][];
-  const step = fc.oneof(...kinds.map(([kind, weight]) => ({ weight, arbitrary: stepOf(kind) })));
+  return scenarioOf(
+    settings,
+    fc.oneof(...kinds.map(([kind, weight]) => ({ weight, arbitrary: stepOf(kind) }))),
+    maxLength,
+  );
+}
+
+/** Stories in which creations are carried out so late that nobody counts on them any more. Traces stay for longer than that. */
+export function tooLateScenario(): fc.Arbitrary<Scenario> {
+  const retention = { pods: { seconds: 30, count: 10 }, sessions: { seconds: 30, count: 10 } };
+  const settings = setting.map((some) => ({ ...some, agent: { ...some.agent, retention } }));
+  const tooLate = fc.record({ left: fc.integer({ min: 1, max: 3 }), afterMs: ms(7_000, 9_000, 12_000) });
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ count: fc.constantFrom(1, 2), workload }).map(({ count, workload: does }) => ({
+        do: 'createSessions',
+        count,
+        choice: { workload: does, maxSessionDuration: 30, overRest: false },
+      })),
+    },
+    {
+      weight: 4,
+      arbitrary: tooLate.map(({ left, afterMs }) => ({
+        do: 'fault',
+        fault: { verb: 'create', plural: 'pods', left, fate: { kind: 'tooLate', afterMs } },
+      })),
+    },
+    ...(['crash', 'loseLease', 'handOver'] as const).map((kind) => ({ weight: 1, arbitrary: stepOf(kind) })),
+  );
+  return scenarioOf(settings, step, 10);
+}
+
+function scenarioOf(
+  settings: fc.Arbitrary<Setting>,
+  step: fc.Arbitrary<Step>,
+  maxLength: number,
+): fc.Arbitrary<Scenario> {
   const timed: fc.Arbitrary<TimedStep> = fc.record({ after: gap, step });
   return fc.record({ setting: settings, steps: fc.array(timed, { minLength: 2, maxLength, size: 'max' }) });
 }

@@ -152,6 +152,10 @@ export class ModelClient implements KubeApi {
           at(Math.max(there, Math.min(fate.afterMs, MUTATION_TIMEOUT_MS)), carryOut);
           tell(there, fail);
           return;
+        case 'tooLate':
+          at(fate.afterMs, carryOut);
+          tell(there, fail);
+          return;
         case 'slow':
           at(Math.min(fate.afterMs, MUTATION_TIMEOUT_MS), () => {
             tell(back, carryOut());

@@ -70,6 +70,7 @@ export class Invariants {
     const session = this.#sessionOf(uid);
     if (this.#podsOf.has(uid)) fail('I2', `a second pod (${name}) was created for the Session ${uid}`);
     this.#podsOf.set(uid, pod);
+    if (this.#world.truth.promisesBroken) return;
     if (session !== undefined && isFinished(session))
       fail('I2', `pod ${name} was created for a Session that is ${session.status?.phase ?? ''}`);
     if (session?.status?.podUID !== undefined) fail('I2', `${name} was created for a Session that had a pod`);
@@ -106,7 +107,8 @@ export class Invariants {
     }
     const isStep = after === 'Rejected' ? before === 'Pending' : ORDER.indexOf(after) >= ORDER.indexOf(before);
     if (!isStep) fail('I11', `Session ${name} went from ${before} to ${after}`);
-    if (after === 'Rejected' && pod !== undefined) fail('I2', `Session ${name} was rejected, and has a pod`);
+    if (after === 'Rejected' && pod !== undefined && !this.#world.truth.promisesBroken)
+      fail('I2', `Session ${name} was rejected, and has a pod`);
     const podUid = session.status?.podUID;
     if (podUid !== undefined && podUid !== pod?.metadata.uid)
       fail('I2', `Session ${name} says that its pod is ${podUid}, and it is ${pod?.metadata.uid ?? 'none'}`);

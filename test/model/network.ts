@@ -17,6 +17,8 @@ export type Fate =
   | { kind: 'replyLost' }
   /** The connection breaks, and the request is carried out all the same, some time later. */
   | { kind: 'late'; afterMs: number }
+  /** As `late`, but later than the server's own timeout allows: what nobody promises not to happen. */
+  | { kind: 'tooLate'; afterMs: number }
   /** It hangs, and is carried out when the client has nearly or wholly given up. */
   | { kind: 'slow'; afterMs: number };
 
@@ -138,6 +140,7 @@ export function errorOf(fate: Fate, what: string): KubeError {
     case 'lost':
     case 'replyLost':
     case 'late':
+    case 'tooLate':
       return clientError(what, 'ConnectionLost', 'unknown');
   }
 }

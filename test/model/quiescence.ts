@@ -41,8 +41,8 @@ function isOutOfSight({ truth, lease }: World, pod: Pod, session: Session | unde
 
 /** Every Session that ended, and every one that was deleted before, has been counted once. Only one process can know that. */
 export function checkUsage(world: World): void {
-  const { stripped, unlabelled } = world.truth;
-  if (world.lease.terms > 1 || stripped.size > 0 || unlabelled.size > 0) return;
+  const { stripped, unlabelled, promisesBroken } = world.truth;
+  if (promisesBroken || world.lease.terms > 1 || stripped.size > 0 || unlabelled.size > 0) return;
   const counted = world.lease.holder.metrics.ended;
   const ended = new Map<string, number>();
   for (const { object, resource, type } of world.server.commits) {

@@ -10,3 +10,8 @@ describe('I1-I3, I5-I7, I10, I11 and usage hold, at every commit and in the end'
   it('while pods and nodes fail in every way', () => holdsIn('nodes'));
   it('while all of this happens at once', () => holdsIn('everything'));
 });
+
+describe('where the API server does not keep its promises', { timeout }, () => {
+  it('I2: a creation that comes too late collides with the next one, and makes no second pod', () =>
+    holdsIn('tooLate'));
+});

@@ -1,4 +1,4 @@
-import { calmSetting, scenario, setting, type Weights } from './arbitraries.ts';
+import { calmSetting, scenario, setting, tooLateScenario, type Weights } from './arbitraries.ts';
 
 const users: Weights = { createSessions: 8, createAgain: 1, deleteSession: 2, stopSession: 2 };
 const owners: Weights = { deleteAgent: 1, createAgent: 2, changeAgent: 3 };
@@ -36,6 +36,8 @@ export const stories = {
   nodes: scenario(setting, { ...users, ...badNodes }),
   /** All at once. */
   everything: scenario(setting, { ...users, ...owners, ...badNetwork, ...leadership, ...badNodes }, 24),
+  /** Creations come later than the API server promises. */
+  tooLate: tooLateScenario(),
   /** Nothing fails and nothing is slow. */
   calm: scenario(calmSetting, { createSessions: 1 }, 6),
 };

@@ -15,6 +15,8 @@ export class Truth {
   creationTrouble = false;
   /** Requests of the controller have failed. */
   requestTrouble = false;
+  /** Requests were carried out later than the API server promises: the cap cannot be kept then, one pod per Session can. */
+  promisesBroken = false;
 
   disruptPod(pod: Pod): void {
     this.#disruptedPods.add(pod.metadata.uid);
