@@ -64,11 +64,14 @@ describe('requests', () => {
     expect((await got).metadata.uid).toBe('uid-a');
   });
 
-  it('reuses its connections', async () => {
+  it.each([
+    ['after a GET', () => client.get(nodes, { name: 'n' })],
+    ['after a DELETE, which has a body', () => client.delete(nodes, { name: 'n' }, { uid: 'u' })],
+  ])('reuses its connections %s', async (_name, call) => {
     for (let i = 0; i < 20; i++) {
-      const got = client.get(nodes, { name: 'n' });
+      const called = call();
       (await server.next()).json(200, testObject('n', 1));
-      await got;
+      await called;
     }
     // undici frees a connection just after it hands out the answer, so the next request may find one still taken.
     expect(server.connections).toBeLessThanOrEqual(2);

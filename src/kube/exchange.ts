@@ -40,8 +40,10 @@ export function exchange(dispatcher: Dispatcher, request: HttpRequest, clock: Cl
       return;
     }
     const handler = new AnswerCollector(request, clock, resolve, reject);
-    const { method, path, headers, body } = request;
-    dispatcher.dispatch({ method, path, headers, body: body ?? null, headersTimeout: 0, bodyTimeout: 0 }, handler);
+    const { method, path, headers, body = null } = request;
+    // Unless told otherwise, undici closes a connection after a DELETE with a body, which other servers may not read.
+    const options = { method, path, headers, body, headersTimeout: 0, bodyTimeout: 0, reset: false };
+    dispatcher.dispatch(options, handler);
   });
 }
 

@@ -90,6 +90,7 @@ export class Api {
         ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
       },
       body: body === undefined ? null : JSON.stringify(body),
+      reset: false, // undici else closes the connection after a DELETE with a body
       headersTimeout: 15_000,
       bodyTimeout: 15_000,
     });
