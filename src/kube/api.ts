@@ -1,5 +1,5 @@
 import type { Status } from './errors.ts';
-import type { KubeObject, NewObject } from './objects.ts';
+import type { KubeObject, NewObject, ObjectMeta } from './objects.ts';
 import type { ObjectRef, Resource } from './resources.ts';
 
 /** Options of every call. */
@@ -40,6 +40,11 @@ export interface ListResult<T extends KubeObject> {
 export interface WatchOptions extends Selection {
   /** Events after this version are delivered. */
   resourceVersion: string;
+  /**
+   * With an empty `resourceVersion`: begin with everything that is there, at least as new as this call, as `ADDED`
+   * events. A bookmark with the annotation `k8s.io/initial-events-end` follows. 422 when the server cannot do it.
+   */
+  sendInitialEvents?: boolean | undefined;
   /** Ends the watch. */
   signal: AbortSignal;
   /** The server ends the watch after this time. */
@@ -50,7 +55,7 @@ export interface WatchOptions extends Selection {
 export type WatchEvent<T extends KubeObject> =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
   /** Everything up to this resource version has been delivered. */
-  | { type: 'BOOKMARK'; object: { metadata: { resourceVersion: string } } }
+  | { type: 'BOOKMARK'; object: { metadata: Pick<ObjectMeta, 'resourceVersion' | 'annotations'> } }
   /** The last event of a watch that failed; see `errorFromStatus`. */
   | { type: 'ERROR'; object: Status };
 

@@ -121,6 +121,10 @@ export class KubeClient implements KubeApi {
       watch: true,
       allowWatchBookmarks: true,
       resourceVersion,
+      ...(options.sendInitialEvents === true && {
+        sendInitialEvents: true,
+        resourceVersionMatch: 'NotOlderThan',
+      }),
       timeoutSeconds,
     };
     return this.#requester.watch<T>(pathOf(resource, { namespace }), query, signal);

@@ -50,8 +50,8 @@ function start(options: Partial<InformerOptions<TestObject>> = {}): Informer<Tes
 
 /** Answers the first list; returns the watch that follows it. */
 async function listed(version: string, ...items: TestObject[]): Promise<ScriptedRequest> {
-  const list = await next('GET /api/v1/things');
-  list.list(version, items);
+  const list = await next('STREAM /api/v1/things');
+  await list.stream(version, items);
   return await watching(version);
 }
 
@@ -85,25 +85,49 @@ async function afterPause(ms: number): Promise<void> {
 }
 
 describe('in good times', () => {
-  it('lists a consistent state page by page, then watches from there with bookmarks', async () => {
-    const informer = start({ pageSize: 2, namespaces: ['ns'], labelSelector: 'a=b', fieldSelector: 'c=d' });
+  it('streams a consistent list, then watches from there with bookmarks', async () => {
+    const informer = start({ namespaces: ['ns'], labelSelector: 'a=b', fieldSelector: 'c=d' });
     expect(informer.hasSynced).toBe(false);
     const path = '/api/v1/namespaces/ns/things';
-    const first = await next(`GET ${path}`);
-    expect(first.url.search).toBe('?labelSelector=a%3Db&fieldSelector=c%3Dd&limit=2');
+    const common = '?labelSelector=a%3Db&fieldSelector=c%3Dd&watch=true&allowWatchBookmarks=true';
+    const list = await next(`STREAM ${path}`);
+    expect(list.url.search).toBe(
+      `${common}&resourceVersion=&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=300`,
+    );
+    await list.event('ADDED', object('a', 1));
+    await list.event('ADDED', object('b', 2));
+    await list.event('ADDED', object('c', 3));
+    // What happens while the list is under way.
+    await list.event('MODIFIED', object('b', 11));
+    await list.event('DELETED', object('c', 12));
+    await list.event('BOOKMARK', { metadata: { resourceVersion: '12' } });
+    expect(informer.hasSynced).toBe(false);
+    await list.stream('12', []);
+    await informer.whenSynced(stop.signal);
+    expect(informer.hasSynced).toBe(true);
+    expect(informer.store.list().map(({ metadata }) => metadata.resourceVersion)).toEqual(['1', '11']);
+    await list.closed;
+    const watch = await next(`WATCH ${path}`);
+    expect(watch.url.search).toBe(`${common}&resourceVersion=12&timeoutSeconds=600`);
+    watch.end();
+  });
+
+  it('lists page by page where the server does not stream lists, and does not ask again', async () => {
+    const informer = start({ pageSize: 2 });
+    (await next('STREAM /api/v1/things')).status(422, 'Invalid');
+    const first = await next('GET /api/v1/things');
+    expect(first.url.search).toBe('?limit=2');
     first.list('10', [object('a', 1), object('b', 2)], 'page2');
-    const second = await next(`GET ${path}`);
+    const second = await next('GET /api/v1/things');
     expect(second.query('continue')).toBe('page2');
     expect(informer.hasSynced).toBe(false);
     second.list('10', [object('c', 3)]);
     await informer.whenSynced(stop.signal);
-    expect(informer.hasSynced).toBe(true);
     expect(informer.store.size).toBe(3);
-    const watch = await next(`WATCH ${path}`);
-    expect(watch.url.search).toBe(
-      '?labelSelector=a%3Db&fieldSelector=c%3Dd&watch=true&allowWatchBookmarks=true&resourceVersion=10&timeoutSeconds=600',
-    );
-    watch.end();
+    await watching('10');
+    const relisted = informer.relist();
+    (await next('GET /api/v1/things')).list('11', []);
+    await relisted;
   });
 
   it('follows the watch, and goes on from the last bookmark when the server ends it', async () => {
@@ -122,10 +146,10 @@ describe('in good times', () => {
     const informer = start({ namespaces: ['n1', 'n2'] });
     const first = await server.next();
     const second = await server.next();
-    first.list('5', [object('a', 1, { namespace: first.url.pathname.split('/')[4] ?? '' })]);
+    await first.stream('5', [object('a', 1, { namespace: first.url.pathname.split('/')[4] ?? '' })]);
     await server.next();
     expect(informer.hasSynced).toBe(false);
-    second.list('9', [object('a', 2, { namespace: second.url.pathname.split('/')[4] ?? '' })]);
+    await second.stream('9', [object('a', 2, { namespace: second.url.pathname.split('/')[4] ?? '' })]);
     await informer.whenSynced(stop.signal);
     expect(informer.store.list().map(keyOf).sort()).toEqual(['n1/a', 'n2/a']);
   });
@@ -213,9 +237,9 @@ describe('in bad times', () => {
     const watch = await listed('10', object('a', 1), object('b', 2));
     await send(watch);
     await afterPause(800);
-    const list = await next('GET /api/v1/things');
+    const list = await next('STREAM /api/v1/things');
     const changed = change(informer);
-    list.list('30', [object('b', 2)]);
+    await list.stream('30', [object('b', 2)]);
     expect(await changed).toBe('deleted a 1');
     await watching('30');
   });
@@ -227,7 +251,7 @@ describe('in bad times', () => {
     watch.end();
     (await next('WATCH /api/v1/things')).status(410, 'Expired');
     await afterPause(800);
-    (await next('GET /api/v1/things')).list('30', []);
+    await (await next('STREAM /api/v1/things')).stream('30', []);
     await watching('30');
   });
 
@@ -245,20 +269,78 @@ describe('in bad times', () => {
     clock.advance(1);
     await watch.closed;
     await afterPause(800);
-    (await next('GET /api/v1/things')).list('5', [object('a', 3)]);
+    // Older than what was seen before: once more, without trusting what is stored.
+    await (await next('STREAM /api/v1/things')).stream('5', [object('a', 3)]);
+    await (await next('STREAM /api/v1/things')).stream('5', [object('a', 3)]);
     await watching('5');
     expect(informer.store.list().map(keyOf)).toEqual(['ns/a']);
   });
 
   it('lists until it succeeds, as late as the server asks for', async () => {
     const informer = start();
-    for (let tries = 1; tries <= 4; tries++) {
-      (await next('GET /api/v1/things')).status(503, 'ServiceUnavailable', { 'retry-after': '5' });
-      await afterPause(5000 + 100 * 2 ** (tries - 1));
+    for (const pauseMs of [5000, 5000, 5000, 6400]) {
+      (await next('STREAM /api/v1/things')).status(503, 'ServiceUnavailable', { 'retry-after': '5' });
+      await afterPause(pauseMs);
     }
-    (await next('GET /api/v1/things')).status(503, 'ServiceUnavailable', { 'retry-after': '5' });
-    await afterPause(5000);
-    (await next('GET /api/v1/things')).list('10', []);
+    await listed('10');
+    await informer.whenSynced(stop.signal);
+  });
+
+  it('lists again when a streamed list ends early, or says nothing for half a minute', async () => {
+    const informer = start();
+    const early = await next('STREAM /api/v1/things');
+    await early.event('ADDED', object('a', 1));
+    early.end();
+    await afterPause(800);
+    const silent = await next('STREAM /api/v1/things');
+    await silent.event('ADDED', object('a', 1));
+    await clock.untilTimer(30_000);
+    clock.advance(30_000);
+    await silent.closed;
+    expect(informer.hasSynced).toBe(false);
+    await afterPause(1600);
+    await listed('10', object('b', 2));
+    expect(informer.store.list().map(keyOf)).toEqual(['ns/b']);
+  });
+
+  it('takes a refusal for the answer where its namespace was deleted, and comes back with the rights', async () => {
+    const informer = start({ namespaces: ['ns'] });
+    const path = '/api/v1/namespaces/ns/things';
+    await (await next(`STREAM ${path}`)).stream('10', [object('a', 1)]);
+    const watch = await next(`WATCH ${path}`);
+    watch.open();
+    const relisted = informer.relist();
+    (await next(`STREAM ${path}`)).status(403, 'Forbidden');
+    await relisted;
+    expect([informer.refusedNamespaces, informer.hasSynced, informer.store.size]).toEqual([['ns'], true, 1]);
+    await watch.closed;
+    await afterPause(800);
+    (await next(`STREAM ${path}`)).status(403, 'Forbidden');
+    await afterPause(1600);
+    await (await next(`STREAM ${path}`)).stream('20', []);
+    (await next(`WATCH ${path}`)).open();
+    expect([informer.refusedNamespaces, informer.store.size]).toEqual([[], 0]);
+  });
+
+  it('lists when the rights to a watch are taken, and is synced with a namespace that it may not read', async () => {
+    const informer = start({ namespaces: ['ns'] });
+    const path = '/api/v1/namespaces/ns/things';
+    (await next(`STREAM ${path}`)).status(403, 'Forbidden');
+    await informer.whenSynced(stop.signal);
+    expect([informer.refusedNamespaces, informer.hasSynced]).toEqual([['ns'], true]);
+    await afterPause(800);
+    await (await next(`STREAM ${path}`)).stream('10', []);
+    (await next(`WATCH ${path}`)).status(403, 'Forbidden');
+    await afterPause(1600);
+    await next(`STREAM ${path}`);
+  });
+
+  it('waits for the right to list all namespaces', async () => {
+    const informer = start();
+    (await next('STREAM /api/v1/things')).status(403, 'Forbidden');
+    await afterPause(800);
+    expect([informer.refusedNamespaces, informer.hasSynced]).toEqual([[], false]);
+    await listed('10');
     await informer.whenSynced(stop.signal);
   });
 
@@ -279,6 +361,7 @@ describe('in bad times', () => {
 
   it('takes everything in one answer when a list is too slow for its pages', async () => {
     const informer = start({ pageSize: 1 });
+    (await next('STREAM /api/v1/things')).status(422, 'Invalid');
     (await next('GET /api/v1/things')).list('10', [object('a', 1)], 'page2');
     (await next('GET /api/v1/things')).status(410, 'Expired');
     const whole = await next('GET /api/v1/things');
@@ -299,15 +382,24 @@ describe('in bad times', () => {
 });
 
 describe('relist', () => {
+  it('shares the first list when it is called right after the start', async () => {
+    const informer = start();
+    const relisted = informer.relist();
+    await listed('10', object('a', 1));
+    await relisted;
+    expect(informer.store.size).toBe(1);
+    expect(server.untaken).toHaveLength(0);
+  });
+
   it('shows the state at the call: it waits for a list that starts after it', async () => {
     const informer = start();
-    const early = await next('GET /api/v1/things');
+    const early = await next('STREAM /api/v1/things');
     const relisted = informer.relist();
     const also = informer.relist();
-    early.list('10', []);
+    await early.stream('10', []);
     const requests = [await server.next(), await server.next()].sort((a, b) => a.what.localeCompare(b.what));
-    expect(requests.map(({ what }) => what)).toEqual(['GET /api/v1/things', 'WATCH /api/v1/things']);
-    requests[0]?.list('11', [object('a', 11)]);
+    expect(requests.map(({ what }) => what)).toEqual(['STREAM /api/v1/things', 'WATCH /api/v1/things']);
+    await requests[0]?.stream('11', [object('a', 11)]);
     await Promise.all([relisted, also]);
     expect(informer.store.size).toBe(1);
     expect(server.untaken).toHaveLength(0);
@@ -317,9 +409,9 @@ describe('relist', () => {
     const informer = start();
     await listed('10');
     const relisted = informer.relist();
-    (await next('GET /api/v1/things')).status(500, 'InternalError');
+    (await next('STREAM /api/v1/things')).status(500, 'InternalError');
     await afterPause(800);
-    (await next('GET /api/v1/things')).list('12', [object('a', 11)]);
+    await (await next('STREAM /api/v1/things')).stream('12', [object('a', 11)]);
     await relisted;
     expect(informer.store.size).toBe(1);
   });

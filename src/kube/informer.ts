@@ -20,7 +20,7 @@ export interface InformerOptions<T extends KubeObject> {
   transform?: ((object: T) => T) | undefined;
   /** By name: the values under which `store.byIndex` finds an object. Must be pure. */
   indexes?: Record<string, (object: T) => readonly string[]> | undefined;
-  /** Objects per answer of a list. Default 500. */
+  /** Objects per answer of a list, where the server does not stream it. Default 500. */
   pageSize?: number | undefined;
   /** A watch that says nothing for so long is dead. Default 150 s: the server sends a bookmark every minute. */
   silenceMs?: number | undefined;
@@ -51,9 +51,9 @@ export class Informer<T extends KubeObject> {
     });
   }
 
-  /** Begins to list and watch, until the signal is aborted. Call it once. */
+  /** Begins to list and watch, until the signal is aborted. Does nothing when it has begun. */
   start(signal: AbortSignal): void {
-    if (this.#reflectors !== undefined) throw new Error('the informer is started already');
+    if (this.#reflectors !== undefined) return;
     const { namespaces = [undefined], resource, metrics } = this.#options;
     const { transform = (object: T) => object, pageSize = 500, silenceMs = 150_000 } = this.#options;
     const name = this.#options.name ?? resource.plural;
@@ -69,10 +69,22 @@ export class Informer<T extends KubeObject> {
     signal.addEventListener('abort', () => stopSampling.forEach((stop) => stop?.()), { once: true });
   }
 
-  /** Whether every namespace has been listed once: the store shows everything. */
+  /** Whether every namespace has been listed once or is refused: the store shows all that may be seen. */
   get hasSynced(): boolean {
     const { namespaces = [undefined] } = this.#options;
-    return namespaces.every((namespace) => this.store.completeUpTo(namespace) !== undefined);
+    const refused = this.refusedNamespaces;
+    return namespaces.every(
+      (namespace) => this.store.completeUpTo(namespace) !== undefined || (namespace && refused.includes(namespace)),
+    );
+  }
+
+  /**
+   * Namespaces that the server refuses to list, as it does once they are deleted and the rights in them with them. What
+   * the store shows of them may be old: decide nothing there.
+   */
+  get refusedNamespaces(): string[] {
+    const reflectors = this.#reflectors ?? [];
+    return reflectors.map(({ refusedNamespace }) => refusedNamespace).filter((namespace) => namespace !== undefined);
   }
 
   /**
@@ -84,7 +96,7 @@ export class Informer<T extends KubeObject> {
 
   /**
    * Resolves when the store is at least as new as the server was at this moment, by a consistent list that starts now
-   * or later. Calls share lists. While the server is away it keeps trying; it rejects only when the informer is
+   * or later, or refuses to tell ({@link refusedNamespaces}). Calls share lists; one right after `start` shares the first. While the server is away it keeps trying; it rejects only when the informer is
    * stopped.
    */
   async relist(): Promise<void> {

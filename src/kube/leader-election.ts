@@ -50,6 +50,8 @@ export interface Leadership {
 export interface LeaderTask {
   /** What the leader does, until its signal is aborted. It resolves when nothing of it is under way any more. */
   onLeading: (signal: AbortSignal, leadership: Leadership) => Promise<void>;
+  /** Called once, unless the lease is ours at the first attempt: there will be time to prepare. */
+  onStandby?: () => void;
   /** Stops leading, or waiting for the lease. */
   signal: AbortSignal;
 }
@@ -121,7 +123,7 @@ export class LeaderElector {
    */
   async run(task: LeaderTask): Promise<void> {
     const { lease, clock, logger, metrics } = this.#options;
-    if (!(await this.#acquire(task.signal))) return;
+    if (!(await this.#acquire(task))) return;
     this.#tookAt = clock.monotonic();
     logger?.info({ lease: lease.name, cleanHandover: this.#cleanHandover }, 'became the leader');
     metrics?.set('leader', { name: lease.name }, 1);
@@ -158,12 +160,13 @@ export class LeaderElector {
   }
 
   /** True when the lease is ours, false when the signal was aborted first. */
-  async #acquire(signal: AbortSignal): Promise<boolean> {
+  async #acquire({ signal, onStandby }: LeaderTask): Promise<boolean> {
     const { clock, random } = this.#options;
     const { retryPeriodMs, renewDeadlineMs } = this.#timings;
-    while (!signal.aborted) {
+    for (let tries = 1; !signal.aborted; tries++) {
       await this.#tryToHold(renewDeadlineMs);
       if (this.holdsLease()) return true;
+      if (tries === 1) onStandby?.();
       await sleep(clock, retryPeriodMs * (1 + random() * jitter), signal).catch(() => undefined);
     }
     return false;

@@ -1,13 +1,15 @@
 import type { KubeApi, Selection } from './api.ts';
 import { Backoff } from './backoff.ts';
 import { abortReason, sleep, type Clock } from './clock.ts';
-import { errorFromStatus, isGone, KubeError } from './errors.ts';
+import { pagedList, streamedList, type CompleteList } from './complete-list.ts';
+import { errorFromStatus, isForbidden, isGone, KubeError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { KubeMetrics } from './metrics.ts';
 import type { KubeObject } from './objects.ts';
 import { compareVersions } from './resource-version.ts';
 import type { Resource } from './resources.ts';
 import { SharedRun } from './shared-run.ts';
+import { SilenceGuard } from './silence-guard.ts';
 import { keyOf, type Store } from './store.ts';
 
 /** client-go's numbers: 800 ms, doubling to 30 s, forgotten after two minutes without a failure. */
@@ -25,13 +27,17 @@ const watchSeconds = { min: 300, max: 600 };
  */
 const shortestWatchMs = 1000;
 
+/** A list that is streamed and says nothing for so long is dead. As for other reads. */
+const listSilenceMs = 30_000;
+
 /** A server that asks for more patience than this does not know how long it will take. */
 const longestRetryAfterMs = 60_000;
 
 /**
- * Why everything is listed: at the start, the watch's version expired, it sent what cannot be used, or it fell silent.
+ * Why everything is listed: at the start, the watch's version expired, it sent what cannot be used, it fell silent, or
+ * the rights to it were taken.
  */
-type ListCause = 'initial' | 'expired' | 'broken' | 'silent';
+type ListCause = 'initial' | 'expired' | 'broken' | 'silent' | 'refused';
 
 export interface ReflectorOptions<T extends KubeObject> extends Selection {
   api: KubeApi;
@@ -70,6 +76,12 @@ export class Reflector<T extends KubeObject> {
   /** Why a list is due; undefined while the watch can go on from where the store is. */
   #listCause: ListCause | undefined = 'initial';
   #lastActivity: number;
+  /** Whether the server streams lists, as far as we know. */
+  #streams = true;
+  /** The server's last answer to a list of this namespace, when it refused. */
+  #refusal: KubeError | undefined;
+  /** The watch that is open. */
+  #watching: SilenceGuard | undefined;
   readonly #firstList = Promise.withResolvers<undefined>();
 
   constructor(options: ReflectorOptions<T>) {
@@ -81,7 +93,12 @@ export class Reflector<T extends KubeObject> {
     this.#firstList.promise.catch(() => undefined); // nobody need be waiting
   }
 
-  /** Resolves when everything has been listed once; rejects when the reflector is stopped before. */
+  /** The namespace, when the server refuses to list it: what the store shows of it may be old. */
+  get refusedNamespace(): string | undefined {
+    return this.#refusal === undefined ? undefined : this.#scope;
+  }
+
+  /** Resolves when everything has been listed once, or refused; rejects when the reflector is stopped before. */
   get firstList(): Promise<unknown> {
     return this.#firstList.promise;
   }
@@ -97,13 +114,14 @@ export class Reflector<T extends KubeObject> {
     while (!signal.aborted) {
       try {
         if (this.#listCause !== undefined) {
-          this.#count(this.#listCause);
           await this.#lists.run();
+          if (this.#refusal !== undefined) throw this.#refusal;
           this.#listCause = undefined;
         }
         await this.#watch();
       } catch (error) {
         if (isGone(error)) this.#listCause = 'expired';
+        else if (this.#isRefusal(error)) this.#listCause = 'refused';
         await this.#pause(error, 'watching').catch(() => undefined);
       }
     }
@@ -111,79 +129,102 @@ export class Reflector<T extends KubeObject> {
   }
 
   /**
-   * Resolves when a list that started after this call is in the store. Keeps trying; rejects only when the signal is
-   * aborted.
+   * Resolves when a list that started after this call is in the store, or was refused. Keeps trying; rejects only when
+   * the signal is aborted.
    */
   async relist(): Promise<void> {
-    this.#count('requested');
     await this.#lists.run();
   }
 
   async #listUntilDone(): Promise<void> {
-    const { pageSize, signal } = this.#options;
+    const { signal } = this.#options;
+    this.#options.metrics?.count('informerLists', {
+      resource: this.#options.name,
+      cause: this.#listCause ?? 'requested',
+    });
     for (;;) {
       if (signal.aborted) throw abortReason(signal);
       try {
-        await this.#list(pageSize);
+        await this.#list();
+        this.#refusal = undefined;
         return;
       } catch (error) {
+        if (this.#isRefusal(error)) {
+          this.#refuse(error);
+          return;
+        }
         await this.#pause(error, 'listing');
       }
     }
   }
 
-  /** Lists the newest state: no resource version in the request makes it a consistent read. */
-  async #list(limit: number | undefined): Promise<void> {
-    const { api, resource, store, signal, labelSelector, fieldSelector } = this.#options;
+  /**
+   * With a namespace go the rights in it. That is an answer, and nobody must wait for another one; `run` keeps asking,
+   * and when the namespace and its rights come back, so does everything in it.
+   */
+  #refuse(error: KubeError): void {
+    this.#refusal = error;
+    this.#listCause = 'refused';
+    this.#watching?.stop(error);
+    this.#heard();
+    this.#firstList.resolve(undefined);
+  }
+
+  #isRefusal(error: unknown): error is KubeError {
+    return isForbidden(error) && this.#scope !== undefined;
+  }
+
+  async #list(rewound = false): Promise<void> {
+    const { store, logger } = this.#options;
     const known = store.completeUpTo(this.#scope);
-    const selection = { namespace: this.#scope, labelSelector, fieldSelector };
-    const items: T[] = [];
-    let version: string | undefined;
-    let next: string | undefined;
-    let rewound = false;
-    do {
-      try {
-        const page = await api.list(resource, { ...selection, limit, continue: next, signal });
-        version ??= page.resourceVersion;
-        // A consistent list cannot be older than what was seen before it began, unless the server itself was set back.
-        rewound = known !== undefined && compareVersions(version, known) < 0;
-        // Slimmed at once: whole objects may not fit in memory together.
-        for (const item of page.items) items.push((rewound ? undefined : this.#stored(item)) ?? this.#slim(item));
-        next = page.continue;
-      } catch (error) {
-        // The pages took longer than the server keeps history. As client-go does, take all in one answer rather than
-        // never finish.
-        if (next !== undefined && isGone(error)) {
-          await this.#list(undefined);
-          return;
-        }
-        throw error;
-      }
-      this.#heard();
-    } while (next !== undefined);
-    if (rewound) this.#options.logger?.warn(this.#fields({ version, known }), 'the server went back in time');
+    const { items, version } = await this.#readAll(rewound);
+    // A consistent list cannot be older than what was seen before it began, unless the server itself was set back.
+    // Nothing of what is stored can be trusted then, whatever its version.
+    if (!rewound && known !== undefined && compareVersions(version, known) < 0) {
+      logger?.warn(this.#fields({ version, known }), 'the server went back in time');
+      await this.#list(true);
+      return;
+    }
     store.replaceAll(items, version, { scope: this.#scope, rewound });
     this.#firstList.resolve(undefined);
   }
 
+  async #readAll(rewound: boolean): Promise<CompleteList<T>> {
+    const { api, resource, pageSize, signal, clock, logger } = this.#options;
+    const keep = (item: T): T => (rewound ? undefined : this.#stored(item)) ?? this.#slim(item);
+    const options = { api, resource, selection: this.#selection, keep };
+    if (this.#streams) {
+      const guard = new SilenceGuard(clock, listSilenceMs, signal);
+      const onProgress = (): void => {
+        guard.heard();
+        this.#heard();
+      };
+      try {
+        const list = await streamedList({ ...options, onProgress, signal: guard.signal });
+        if (list !== undefined) return list;
+      } finally {
+        guard.end();
+      }
+      this.#streams = false;
+      logger?.info(this.#fields({}), 'the server does not stream lists; they come in pages');
+    }
+    return await pagedList({ ...options, onProgress: () => this.#heard(), signal }, pageSize);
+  }
+
   /** One watch, until it ends. Throws unless it ended in its time. */
   async #watch(): Promise<void> {
-    const { api, resource, store, clock, random, signal, labelSelector, fieldSelector } = this.#options;
+    const { api, resource, store, clock, random, signal, silenceMs } = this.#options;
     const timeoutSeconds = Math.round(watchSeconds.min + random() * (watchSeconds.max - watchSeconds.min));
     const resourceVersion = store.completeUpTo(this.#scope) ?? '';
-    const selection = { namespace: this.#scope, labelSelector, fieldSelector };
-    const watch = new AbortController();
-    const stop = (): void => watch.abort(abortReason(signal));
-    signal.addEventListener('abort', stop, { once: true });
-    const stopListening = this.#listenForSilence(() => {
-      this.#listCause = 'silent';
-      watch.abort(new Error(`the watch was silent for ${this.#options.silenceMs} ms`));
-    });
+    const guard = new SilenceGuard(clock, silenceMs, signal);
+    this.#watching = guard;
+    this.#heard();
     const started = clock.monotonic();
     let events = 0;
     try {
-      const options = { ...selection, resourceVersion, timeoutSeconds, signal: watch.signal };
+      const options = { ...this.#selection, resourceVersion, timeoutSeconds, signal: guard.signal };
       for await (const event of api.watch(resource, options)) {
+        guard.heard();
         this.#heard();
         events++;
         if (event.type === 'BOOKMARK') store.advance(event.object.metadata.resourceVersion, this.#scope);
@@ -193,26 +234,19 @@ export class Reflector<T extends KubeObject> {
         } else store.applyWatch(event.type, this.#slim(event.object));
       }
     } catch (error) {
-      if (error instanceof KubeError && error.reason === 'InvalidAnswer') this.#listCause = 'broken';
+      if (guard.wasSilent) this.#listCause = 'silent';
+      else if (error instanceof KubeError && error.reason === 'InvalidAnswer') this.#listCause = 'broken';
       throw error;
     } finally {
-      stopListening();
-      signal.removeEventListener('abort', stop);
+      guard.end();
+      this.#watching = undefined;
     }
     if (events === 0 && clock.monotonic() - started < shortestWatchMs) throw new Error('the watch ended at once');
   }
 
-  /** Calls `onSilence` once nothing has been heard for too long. One timer, set anew only when it fires. */
-  #listenForSilence(onSilence: () => void): () => void {
-    const { clock, silenceMs } = this.#options;
-    const check = (): void => {
-      const left = this.#lastActivity + silenceMs - clock.monotonic();
-      if (left <= 0) onSilence();
-      else timer = clock.setTimeout(check, left);
-    };
-    this.#heard();
-    let timer = clock.setTimeout(check, silenceMs);
-    return () => timer.cancel();
+  get #selection(): Selection {
+    const { labelSelector, fieldSelector } = this.#options;
+    return { namespace: this.#scope, labelSelector, fieldSelector };
   }
 
   /** Waits before the next try; rejects when the signal is aborted. */
@@ -249,10 +283,6 @@ export class Reflector<T extends KubeObject> {
 
   #heard(): void {
     this.#lastActivity = this.#options.clock.monotonic();
-  }
-
-  #count(cause: ListCause | 'requested'): void {
-    this.#options.metrics?.count('informerLists', { resource: this.#options.name, cause });
   }
 
   #fields(more: object): object {

@@ -11,11 +11,9 @@ export class SharedRun {
     this.#work = work;
   }
 
-  /** Resolves or rejects with a run that starts now, or as soon as the present one is over. */
+  /** Resolves or rejects with a run that starts after this call, and as soon as the present one is over. */
   run(): Promise<void> {
-    if (this.#next !== undefined) return this.#next;
-    if (this.#current === undefined) return this.#start();
-    this.#next = this.#current
+    this.#next ??= (this.#current ?? Promise.resolve())
       .catch(() => undefined) // its callers hear of it
       .then(() => {
         this.#next = undefined;

@@ -178,7 +178,7 @@ export function tooLateScenario(): fc.Arbitrary<Scenario> {
   const retention = { pods: { seconds: 30, count: 10 }, sessions: { seconds: 30, count: 10 } };
   const settings = setting.map((some) => ({ ...some, agent: { ...some.agent, retention } }));
   const tooLate = fc.record({ left: fc.integer({ min: 1, max: 3 }), afterMs: ms(7_000, 9_000, 12_000) });
-  const step: fc.Arbitrary<Step> = fc.oneof(
+  const step = fc.oneof<fc.MaybeWeightedArbitrary<Step>[]>(
     {
       weight: 4,
       arbitrary: fc.record({ count: fc.constantFrom(1, 2), workload }).map(({ count, workload: does }) => ({

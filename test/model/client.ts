@@ -94,7 +94,21 @@ export class ModelClient implements KubeApi {
   }
 
   watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
-    return openWatch(this.#options, resource, options);
+    return options.sendInitialEvents === true
+      ? this.#streamList(resource, options)
+      : openWatch(this.#options, resource, options);
+  }
+
+  /** The events of a list that is streamed. They arrive together. */
+  async *#streamList<T extends KubeObject>(
+    resource: Resource<T>,
+    { namespace, labelSelector, fieldSelector, signal }: WatchOptions,
+  ): AsyncGenerator<WatchEvent<T>> {
+    const selection = { namespace, labelSelector, fieldSelector, signal };
+    const { items, resourceVersion } = await this.list(resource, selection);
+    for (const object of items) yield { type: 'ADDED', object };
+    const annotations = { 'k8s.io/initial-events-end': 'true' };
+    yield { type: 'BOOKMARK', object: { metadata: { resourceVersion, annotations } } };
   }
 
   #target(verb: Target['verb'], resource: Resource, name: string, subresource?: string): Target {

@@ -125,5 +125,5 @@ function bugLogger(onBug: (error: unknown) => void): Logger {
 }
 
 function isExpected(error: unknown): boolean {
-  return error instanceof Error && /the watch ended at once|the watch was silent|told to stop/.test(error.message);
+  return error instanceof Error && /the watch ended at once|the server said nothing|told to stop/.test(error.message);
 }

@@ -28,9 +28,10 @@ export class ScriptedRequest {
     this.socket = message.socket;
   }
 
-  /** `GET /api/v1/pods`, with `WATCH` for watches. */
+  /** `GET /api/v1/pods`, with `WATCH` for watches and `STREAM` for lists that are streamed as watches. */
   get what(): string {
-    return `${this.url.searchParams.has('watch') ? 'WATCH' : this.method} ${this.url.pathname}`;
+    const verb = this.url.searchParams.has('sendInitialEvents') ? 'STREAM' : 'WATCH';
+    return `${this.url.searchParams.has('watch') ? verb : this.method} ${this.url.pathname}`;
   }
 
   /** Resolves when the connection is closed, by whoever. */
@@ -54,6 +55,13 @@ export class ScriptedRequest {
   /** A list of objects. */
   list(resourceVersion: string, items: unknown[], next?: string): void {
     this.json(200, { kind: 'List', metadata: { resourceVersion, continue: next }, items });
+  }
+
+  /** A list of objects, streamed, and its end. */
+  async stream(resourceVersion: string, items: unknown[]): Promise<void> {
+    for (const item of items) await this.event('ADDED', item);
+    const annotations = { 'k8s.io/initial-events-end': 'true' };
+    await this.event('BOOKMARK', { metadata: { resourceVersion, annotations } });
   }
 
   /** Sends bytes of a watch, its headers before the first ones, and waits until they have left. */
