@@ -62,7 +62,7 @@ export class AgentLoop {
     this.#clock = deps.clock;
   }
 
-  async reconcile(key: string): Promise<ReconcileResult> {
+  async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
     const settleInMs = await this.#settlePending(key);
     this.#verdicts.prune();
     const open = this.#caches.sessions.byIndex(INDEX.openByAgent, key);
@@ -89,8 +89,9 @@ export class AgentLoop {
     if (plan.toldPositions) this.#positionsToldAt.set(key, this.#clock.monotonic());
     if (plan.queued === 0) this.#positionsToldAt.delete(key);
 
-    const status = this.#carryOutStatuses(plan, passed);
-    const starts = forEachBounded(plan.start, PARALLEL, async (start) => {
+    const bounds = { limit: PARALLEL, signal };
+    const status = this.#carryOutStatuses(plan, passed, bounds);
+    const starts = forEachBounded(plan.start, bounds, async (start) => {
       if (agent !== undefined && verdict?.ok === true) await this.#starter.start(key, agent, verdict, start);
     });
     const counted = this.#report(key, agent, shown, plan);
@@ -163,13 +164,17 @@ export class AgentLoop {
     return bound;
   }
 
-  async #carryOutStatuses({ statuses }: AgentPlan, passed: readonly Session[]): Promise<void> {
+  async #carryOutStatuses(
+    { statuses }: AgentPlan,
+    passed: readonly Session[],
+    bounds: { limit: number; signal: AbortSignal },
+  ): Promise<void> {
     const again = passed.map((session) => ({
       session,
       status: this.#verdicts.pendingOf(session),
       outcome: 'Rejected',
     }));
-    await forEachBounded([...again, ...statuses], PARALLEL, async ({ session, status, outcome }) => {
+    await forEachBounded([...again, ...statuses], bounds, async ({ session, status, outcome }) => {
       if (status === undefined) return;
       if (outcome === 'Queued') await writeStatus(this.#api, sessionResource, this.#caches.sessions, session, status);
       else await this.#verdicts.pass(session, status);

@@ -1,7 +1,10 @@
 import type { Agent, AgentStatus } from '../api/agent.ts';
+import { labels, managedBy } from '../api/names.ts';
 import { agents, sessions } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import { referenceTo, type EventRecorder } from '../kube/events.ts';
+import type { KubeObject } from '../kube/objects.ts';
+import type { Resource } from '../kube/resources.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { usageOf, type Ledger } from '../usage/ledger.ts';
 
@@ -57,6 +60,17 @@ export class Announcer {
       reason: status.reason,
       action: 'Start',
       note: status.message ?? '',
+    });
+  }
+
+  /** Somebody else's object has the name of one of ours, so that the namespace goes without it. */
+  nameTaken(resource: Resource, object: KubeObject): void {
+    this.#events.event({
+      regarding: referenceTo(resource, object),
+      type: 'Warning',
+      reason: 'NameTaken',
+      action: 'Protect',
+      note: `Bullpen needs a ${resource.kind} of this name to protect the sessions of this namespace, and this one is not its own. Rename it, or give it to Bullpen with the label ${labels.managedBy}=${managedBy}.`,
     });
   }
 

@@ -1,6 +1,6 @@
 import type { KubeApi } from '../kube/api.ts';
-import { abortable, sleep, type Clock } from '../kube/clock.ts';
-import { Controller } from '../kube/controller.ts';
+import { abortable, settlesWithin, sleep, type Clock } from '../kube/clock.ts';
+import { Controller, type Reconcile } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Logger } from '../kube/logger.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
@@ -10,7 +10,7 @@ import { Ledger } from '../usage/ledger.ts';
 import { AgentLoop } from './agent-loop.ts';
 import { AgentStatusWriter } from './agent-status-writer.ts';
 import { Announcer } from './announcer.ts';
-import type { Caches } from './caches.ts';
+import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { Informers } from './informers.ts';
 import { NamespaceLoop } from './namespace-loop.ts';
 import { NodeWatch } from './node-watch.ts';
@@ -20,6 +20,12 @@ import { RetentionLoop } from './retention.ts';
 import { SessionLoop } from './session-loop.ts';
 import { SessionStarter } from './session-starter.ts';
 import { Verdicts } from './verdicts.ts';
+
+/** How long the last Events may hold up the next leader. */
+const EVENTS_DEADLINE_MS = 2_000;
+
+/** How long a namespace is left alone that may not be read. */
+const UNREADABLE_MS = 10_000;
 
 export interface LeaderDeps {
   api: KubeApi;
@@ -54,16 +60,11 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
   }
   const { loops, caches, nodes, guarded, pending, verdicts } = createLoops(deps);
   const queues = createQueues({ clock, metrics: deps.kitMetrics });
-  const run = (
-    name: string,
-    queue: keyof typeof queues,
-    concurrency: number,
-    reconcile: (key: string) => Promise<unknown>,
-  ): Promise<void> =>
+  const run = (name: string, queue: keyof typeof queues, concurrency: number, reconcile: Reconcile): Promise<void> =>
     new Controller({
       name,
       queue: queues[queue],
-      reconcile: reconcile as (key: string) => Promise<{ requeueAfterMs?: number } | undefined>,
+      reconcile,
       concurrency,
       clock,
       logger,
@@ -77,20 +78,47 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     { sessions: caches.sessions.size, pods: caches.pods.size, afterMs: Math.round(clock.monotonic() - since) },
     'leading',
   );
+  const { agents, sessions, retention, namespaces } = loops;
+  const leftAlone = unreadable(deps.informers);
   try {
     await Promise.all([
-      run('agent', 'agents', deps.concurrency.agents, (key) => loops.agents.reconcile(key)),
-      run('session', 'sessions', deps.concurrency.sessions, (key) => loops.sessions.reconcile(key)),
-      run('retention', 'retention', 1, (key) => loops.retention.reconcile(key)),
-      run('namespace', 'namespaces', 2, (key) => loops.namespaces.reconcile(key)),
+      run('agent', 'agents', deps.concurrency.agents, (key, stop) =>
+        leftAlone(splitKey(key).namespace, () => agents.reconcile(key, stop)),
+      ),
+      run('session', 'sessions', deps.concurrency.sessions, (uid) =>
+        leftAlone(namespaceOf(caches, uid), () => sessions.reconcile(uid)),
+      ),
+      run('retention', 'retention', 1, (key, stop) =>
+        leftAlone(splitKey(key).namespace, () => retention.reconcile(key, stop)),
+      ),
+      run('namespace', 'namespaces', 2, (key) => leftAlone(key, () => namespaces.reconcile(key))),
     ]);
   } finally {
     stopRouting();
     for (const queue of Object.values(queues)) queue.shutDown();
-    await deps.events.stop();
+    // Nobody gets the lease before; what is not written then is dropped, by the client's guard.
+    await settlesWithin(clock, deps.events.stop(), EVENTS_DEADLINE_MS);
     // A successor that is handed the lease in good order begins at once: no request of ours may come after that.
     await sleep(clock, Math.max(pending.allSettleInMs(), verdicts.allSettleInMs()));
   }
+}
+
+/**
+ * What is decided about a namespace needs all of its objects. One that may not be read, as after its deletion, is left
+ * alone and looked at again a little later.
+ */
+function unreadable({ agents, sessions, pods, nodes, budgets, policies }: Informers) {
+  const informers = [agents, sessions, pods, nodes, budgets, policies];
+  return (namespace: string | undefined, reconcile: () => ReturnType<Reconcile>): ReturnType<Reconcile> => {
+    const refused = informers.some((informer) => informer.refusedNamespaces.includes(namespace ?? ''));
+    return refused ? Promise.resolve({ requeueAfterMs: UNREADABLE_MS }) : reconcile();
+  };
+}
+
+function namespaceOf(caches: Caches, sessionUid: string): string | undefined {
+  const [session] = caches.sessions.byIndex(INDEX.uid, sessionUid);
+  const [pod] = caches.pods.byIndex(INDEX.sessionUid, sessionUid);
+  return (session ?? pod)?.metadata.namespace;
 }
 
 async function knowEverything(
@@ -138,6 +166,7 @@ function createLoops(deps: LeaderDeps) {
       namespaces: new NamespaceLoop({
         api,
         caches,
+        announcer,
         budgets,
         policies,
         networkPolicyEnabled: deps.networkPolicyEnabled,

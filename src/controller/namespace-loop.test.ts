@@ -1,16 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import type { KubeApi } from '../kube/api.ts';
+import { KubeError } from '../kube/errors.ts';
 import type { NetworkPolicy, Pod, PodDisruptionBudget } from '../kube/objects.ts';
 import { Store } from '../kube/store.ts';
+import type { Announcer } from './announcer.ts';
 import { agentIndexes, podIndexes, sessionIndexes, type Caches } from './caches.ts';
 import { NamespaceLoop } from './namespace-loop.ts';
 import { sessionBudget, sessionNetworkPolicy } from './namespace-objects.ts';
-import { createQueues, enqueueAll } from './queues.ts';
+import { NodeWatch } from './node-watch.ts';
+import { createQueues, enqueueAll, route } from './queues.ts';
 import { FakeClock } from '../kube/testing/fake-clock.ts';
 import { at, makeAgent, makePod, makeSession, NAMESPACE, running, terminated } from './testing/objects.ts';
 
 /** A namespace with these pods, with or without an Agent, that has both objects already or not; notes what is written. */
-function setUp({ pods = [], agent = false, guarded = false }: { pods?: Pod[]; agent?: boolean; guarded?: boolean }) {
+function setUp({
+  pods = [],
+  agent = false,
+  guarded = false,
+  taken,
+}: {
+  pods?: Pod[];
+  agent?: boolean;
+  guarded?: boolean;
+  /** Labels of objects by their names that the caches do not show. */
+  taken?: Record<string, string>;
+}) {
   const caches: Caches = {
     agents: new Store({ indexes: agentIndexes }),
     sessions: new Store({ indexes: sessionIndexes }),
@@ -30,6 +44,8 @@ function setUp({ pods = [], agent = false, guarded = false }: { pods?: Pod[]; ag
   const written: string[] = [];
   const api = {
     create: (resource: { kind: string }, _namespace: string, body: object) => {
+      if (taken !== undefined)
+        return Promise.reject(new KubeError('taken', { code: 409, reason: 'AlreadyExists', outcome: 'refused' }));
       written.push(`create ${resource.kind}`);
       return Promise.resolve({ ...body, metadata: { ...(body as { metadata: object }).metadata, ...stored } });
     },
@@ -37,8 +53,12 @@ function setUp({ pods = [], agent = false, guarded = false }: { pods?: Pod[]; ag
       written.push(`delete ${resource.kind}`);
       return Promise.resolve(undefined);
     },
+    get: (_resource: unknown, ref: object) => Promise.resolve({ metadata: { ...ref, ...stored, labels: taken } }),
   } as unknown as KubeApi;
-  const loop = new NamespaceLoop({ api, caches, budgets, policies, networkPolicyEnabled: true });
+  const announcer = {
+    nameTaken: ({ kind }: { kind: string }) => written.push(`say that ${kind} is taken`),
+  } as unknown as Announcer;
+  const loop = new NamespaceLoop({ api, caches, announcer, budgets, policies, networkPolicyEnabled: true });
   return { caches, guards: [budgets, policies] as const, written, reconcile: () => loop.reconcile(NAMESPACE) };
 }
 
@@ -60,6 +80,37 @@ describe('the guards of a namespace', () => {
     const { reconcile, written } = setUp(state);
     await reconcile();
     expect(written).toEqual(expected);
+  });
+
+  it('are not made where somebody else has their names; that is said, and tried again', async () => {
+    const { reconcile, written } = setUp({ agent: true, taken: {} });
+    expect(await reconcile()).toEqual({ requeueAfterMs: 60_000 });
+    expect(written).toEqual(['say that PodDisruptionBudget is taken', 'say that NetworkPolicy is taken']);
+  });
+
+  it('are left to the watch when they have just been made', async () => {
+    const { reconcile, written } = setUp({ agent: true, taken: { 'app.kubernetes.io/managed-by': 'bullpen' } });
+    expect([await reconcile(), written]).toEqual([{}, []]);
+  });
+
+  it('are not looked at when a pod only changes the status of the budget, but when their spec is changed', async () => {
+    const { caches, guards } = setUp({ agent: true, guarded: true });
+    const clock = new FakeClock();
+    const queues = createQueues({ clock });
+    const nodes = new NodeWatch({ api: {} as KubeApi, store: caches.nodes, clock });
+    route(caches, guards, nodes, queues);
+    const [budget] = guards[0].list();
+    if (budget === undefined) throw new Error('no budget');
+    const later = (version: string, generation: number): PodDisruptionBudget => ({
+      ...budget,
+      metadata: { ...budget.metadata, resourceVersion: version, generation },
+    });
+    guards[0].applyWatch('MODIFIED', later('11', 1));
+    queues.namespaces.done((await queues.namespaces.get()) ?? '');
+    guards[0].applyWatch('MODIFIED', later('12', 1));
+    expect(queues.namespaces.length).toBe(0);
+    guards[0].applyWatch('MODIFIED', later('13', 2));
+    expect(queues.namespaces.length).toBe(1);
   });
 
   it('are looked at by a new leader even where nothing else is left in their namespace', async () => {

@@ -1,11 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
+import { labels, managedBy } from '../api/names.ts';
 import type { KubeApi } from '../kube/api.ts';
+import type { ReconcileResult } from '../kube/controller.ts';
 import { isAlreadyExists, isNotFound, isForbidden } from '../kube/errors.ts';
 import type { KubeObject, NetworkPolicy, NewObject, PodDisruptionBudget } from '../kube/objects.ts';
-import { networkPolicies, podDisruptionBudgets, type Resource } from '../kube/resources.ts';
+import { networkPolicies, podDisruptionBudgets, type ObjectRef, type Resource } from '../kube/resources.ts';
 import type { Store } from '../kube/store.ts';
+import type { Announcer } from './announcer.ts';
 import { INDEX, INDEX_BY_NAMESPACE, type Caches } from './caches.ts';
 import { NAMESPACE_OBJECT_NAME, sessionBudget, sessionNetworkPolicy } from './namespace-objects.ts';
+
+/** How often a name is tried again that somebody else's object has. */
+const NAME_TAKEN_MS = 60_000;
 
 /**
  * Gives every namespace that holds an Agent its PodDisruptionBudget and NetworkPolicy, and keeps them while a pod of
@@ -15,6 +21,7 @@ import { NAMESPACE_OBJECT_NAME, sessionBudget, sessionNetworkPolicy } from './na
 export class NamespaceLoop {
   readonly #api: KubeApi;
   readonly #caches: Caches;
+  readonly #announcer: Announcer;
   readonly #budgets: Store<PodDisruptionBudget>;
   readonly #policies: Store<NetworkPolicy>;
   readonly #networkPolicyEnabled: boolean;
@@ -22,26 +29,31 @@ export class NamespaceLoop {
   constructor(deps: {
     api: KubeApi;
     caches: Caches;
+    announcer: Announcer;
     budgets: Store<PodDisruptionBudget>;
     policies: Store<NetworkPolicy>;
     networkPolicyEnabled: boolean;
   }) {
     this.#api = deps.api;
     this.#caches = deps.caches;
+    this.#announcer = deps.announcer;
     this.#budgets = deps.budgets;
     this.#policies = deps.policies;
     this.#networkPolicyEnabled = deps.networkPolicyEnabled;
   }
 
-  async reconcile(namespace: string): Promise<void> {
+  async reconcile(namespace: string): Promise<ReconcileResult> {
     const needed = this.#isNeeded(namespace);
-    await this.#ensure(podDisruptionBudgets, this.#budgets, sessionBudget(namespace), needed);
-    await this.#ensure(
-      networkPolicies,
-      this.#policies,
-      sessionNetworkPolicy(namespace),
-      needed && this.#networkPolicyEnabled,
-    );
+    const taken = [
+      await this.#ensure(podDisruptionBudgets, this.#budgets, sessionBudget(namespace), needed),
+      await this.#ensure(
+        networkPolicies,
+        this.#policies,
+        sessionNetworkPolicy(namespace),
+        needed && this.#networkPolicyEnabled,
+      ),
+    ];
+    return taken.includes(true) ? { requeueAfterMs: NAME_TAKEN_MS } : {};
   }
 
   #isNeeded(namespace: string): boolean {
@@ -52,12 +64,13 @@ export class NamespaceLoop {
     );
   }
 
+  /** @returns whether somebody else's object has the name */
   async #ensure<T extends KubeObject & { spec: object }>(
     resource: Resource<T>,
     store: Store<T>,
     wanted: NewObject<T> & { spec: object },
     needed: boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const namespace = wanted.metadata.namespace ?? '';
     const ref = { namespace, name: NAMESPACE_OBJECT_NAME };
     const existing = store.get(`${namespace}/${NAMESPACE_OBJECT_NAME}`);
@@ -68,10 +81,21 @@ export class NamespaceLoop {
         // Somebody changed it. A merge patch of the spec says again what we want, and keeps what others have added.
         store.writeThrough(await this.#api.patch(resource, ref, { type: 'merge', body: { spec: wanted.spec } }));
       }
+      return false;
     } catch (error) {
-      // Gone or made meanwhile: the watch brings the news. A namespace that is being deleted takes nothing new.
-      if (!isNotFound(error) && !isAlreadyExists(error) && !(isForbidden(error) && isTerminating(error))) throw error;
+      if (isAlreadyExists(error)) return await this.#isNotOurs(resource, ref);
+      // Gone meanwhile: the watch brings the news. A namespace that is being deleted takes nothing new.
+      if (!isNotFound(error) && !(isForbidden(error) && isTerminating(error))) throw error;
+      return false;
     }
+  }
+
+  /** Made by us meanwhile, so that the watch brings it; or by somebody else, whose it stays. */
+  async #isNotOurs(resource: Resource, ref: ObjectRef): Promise<boolean> {
+    const existing = await this.#api.get(resource, ref);
+    if (existing.metadata.labels?.[labels.managedBy] === managedBy) return false;
+    this.#announcer.nameTaken(resource, existing);
+    return true;
   }
 }
 

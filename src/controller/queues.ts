@@ -15,7 +15,7 @@ export type Queues = Record<'agents' | 'sessions' | 'retention' | 'namespaces', 
 /** A store of any kind of object, as far as its objects' names and their changes go. */
 interface Watched {
   values(): Iterable<KubeObject>;
-  subscribe(listener: (change: { object: KubeObject }) => void): () => void;
+  subscribe(listener: (change: { object: KubeObject; old?: KubeObject | undefined }) => void): () => void;
 }
 
 /** Retention looks at all traces of an Agent: once for many ends. */
@@ -105,7 +105,13 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
       else nodes.observe(object);
       for (const pod of caches.pods.byIndex(INDEX.node, object.metadata.name)) enqueueSessionOf(pod, queues);
     }),
-    ...guarded.map((store) => store.subscribe(({ object }) => queues.namespaces.add(object.metadata.namespace ?? ''))),
+    ...guarded.map((store) =>
+      store.subscribe(({ object, old }) => {
+        // The disruption controller counts every pod in a budget's status; only the spec matters here.
+        const sameSpec = old !== undefined && old.metadata.generation === object.metadata.generation;
+        if (!sameSpec) queues.namespaces.add(object.metadata.namespace ?? '');
+      }),
+    ),
   ];
   return () => ends.forEach((end) => end());
 }

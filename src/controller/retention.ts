@@ -17,6 +17,9 @@ import { INDEX, refOf, type Caches } from './caches.ts';
 
 type Retention = AgentSpec['retention'];
 
+/** Requests of one pass that may be under way at once: nobody waits for these. */
+const PARALLEL = 4;
+
 /** What applies to the traces of an Agent that no longer exists, or whose spec cannot be read. */
 const DEFAULT_RETENTION: Retention = {
   pods: { seconds: agentLimits.retainedPodSeconds.default, count: agentLimits.retainedPods.default },
@@ -98,15 +101,16 @@ export class RetentionLoop {
     this.#clock = deps.clock;
   }
 
-  async reconcile(key: string): Promise<ReconcileResult> {
+  async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
     const plan = planRetention({
       endedPods: this.#caches.pods.byIndex(INDEX.endedByAgent, key),
       finishedSessions: this.#caches.sessions.byIndex(INDEX.finishedByAgent, key),
       retention: retentionOf(this.#caches.agents.get(key)),
       now: this.#clock.now(),
     });
-    await forEachBounded(plan.pods, 4, (pod) => this.#delete(podResource, pod));
-    await forEachBounded(plan.sessions, 4, (session) => this.#delete(sessionResource, session));
+    const bounds = { limit: PARALLEL, signal };
+    await forEachBounded(plan.pods, bounds, (pod) => this.#delete(podResource, pod));
+    await forEachBounded(plan.sessions, bounds, (session) => this.#delete(sessionResource, session));
     return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
   }
 

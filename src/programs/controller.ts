@@ -24,7 +24,7 @@ const CONCURRENCY = { agents: 8, sessions: 32 };
 const CACHE_SILENCE_SECONDS = 300;
 
 /**
- * The controller: caches from the start (a standby is warm), one leader at a time. Resolves after an orderly end;
+ * The controller: a standby keeps its caches warm, one leader at a time. Resolves after an orderly end;
  * rejects when the lease is lost, and the process must exit then.
  */
 export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
@@ -76,7 +76,9 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
   });
   const stopInformers = new AbortController();
   lifecycle.add('caches', () => stopInformers.abort());
-  for (const [, informer] of entriesOf(informers)) informer.start(stopInformers.signal);
+  const startCaches = (): void => {
+    for (const [, informer] of entriesOf(informers)) informer.start(stopInformers.signal);
+  };
 
   const health = await startHealthServer({
     port: config.health.port,
@@ -98,8 +100,11 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
   try {
     await elector.run({
       signal,
-      onLeading: (leading, handover) =>
-        lead(
+      // Whoever leads at once needs one list for all it has to know: the one that starts with it.
+      onStandby: startCaches,
+      onLeading: (leading, handover) => {
+        startCaches();
+        return lead(
           {
             api,
             informers,
@@ -116,7 +121,8 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
           },
           leading,
           handover,
-        ),
+        );
+      },
     });
   } finally {
     await lifecycle.run(AbortSignal.abort());
