@@ -9,7 +9,7 @@ import { sessionUidOf } from '../pods/binding.ts';
 import type { SessionPodPolicy } from '../pods/policy.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { planAgent, type AgentPlan, type AgentState, type LivePod } from './agent-plan.ts';
-import { judgeAgent, type AgentVerdict } from './agent-state.ts';
+import { judgeAgent, withRefusal, type AgentVerdict } from './agent-state.ts';
 import type { AgentStatusWriter } from './agent-status-writer.ts';
 import { forEachBounded } from './bounded.ts';
 import { agents, sessions as sessionResource } from '../api/resources.ts';
@@ -39,6 +39,8 @@ export class AgentLoop {
   readonly #metrics: ControllerMetrics;
   readonly #clock: Clock;
   readonly #positionsToldAt = new Map<string, number>();
+  /** An object never changes; to parse and hash it in every pass would cost more than the rest of the pass. */
+  readonly #judged = new WeakMap<Agent, AgentVerdict>();
 
   constructor(deps: {
     api: KubeApi;
@@ -72,8 +74,9 @@ export class AgentLoop {
       open.some((session) => session.status?.podUID === undefined),
     );
     // What the Agent's status says, and what decides: a template that was refused a while ago is tried again.
-    const shown = agent && judgeAgent(agent, this.#policy, this.#starter.refusalOf(key));
-    const verdict = agent && this.#starter.mayProbe(key) ? judgeAgent(agent, this.#policy) : shown;
+    const judged = agent && this.#judge(agent);
+    const shown = judged && withRefusal(judged, this.#starter.refusalOf(key));
+    const verdict = this.#starter.mayProbe(key) ? judged : shown;
     const livePods = this.#livePods(key);
     const tellPositions =
       this.#clock.monotonic() - (this.#positionsToldAt.get(key) ?? -Infinity) >= TELL_POSITIONS_EVERY_MS;
@@ -109,6 +112,12 @@ export class AgentLoop {
     ];
     const soonest = Math.min(...wakeUps.filter((ms) => ms !== undefined));
     return Number.isFinite(soonest) ? { requeueAfterMs: Math.max(1, soonest) } : {};
+  }
+
+  #judge(agent: Agent): AgentVerdict {
+    const verdict = this.#judged.get(agent) ?? judgeAgent(agent, this.#policy);
+    this.#judged.set(agent, verdict);
+    return verdict;
   }
 
   /** A request without a clear reply: once it can no longer be carried out, a fresh read says what became of it. */

@@ -11,16 +11,8 @@ export type AgentVerdict =
   | { ok: true; spec: AgentSpec; template: TemplateSpec; revision: string }
   | { ok: false; reject: RejectReason; reason: AgentReason; message: string };
 
-/**
- * Judges an Agent's spec.
- *
- * @param refusal what the API server said when it refused a pod made from this revision: the template can never work.
- */
-export function judgeAgent(
-  agent: Agent,
-  policy: SessionPodPolicy,
-  refusal?: { revision: string; message: string },
-): AgentVerdict {
+/** Judges an Agent's spec. */
+export function judgeAgent(agent: Agent, policy: SessionPodPolicy): AgentVerdict {
   if (agent.metadata.deletionTimestamp !== undefined)
     return no('AgentDeleting', 'AgentDeleting', 'the Agent is being deleted');
   const parsed = parseAgentSpec(agent.spec);
@@ -35,10 +27,16 @@ export function judgeAgent(
   }
   const template = checkTemplate(spec.podTemplate, policy);
   if (!template.ok) return no('AgentInvalid', 'TemplateNotAllowed', template.problems.join('; '));
-  const revision = revisionOf(spec);
-  if (refusal?.revision === revision)
-    return no('AgentInvalid', 'InvalidSpec', `Kubernetes refuses its pods: ${refusal.message}`);
-  return { ok: true, spec, template: template.spec, revision };
+  return { ok: true, spec, template: template.spec, revision: revisionOf(spec) };
+}
+
+/** The verdict on an Agent when the API server has refused a pod made from this revision: the template can never work. */
+export function withRefusal(
+  verdict: AgentVerdict,
+  refusal: { revision: string; message: string } | undefined,
+): AgentVerdict {
+  if (!verdict.ok || refusal?.revision !== verdict.revision) return verdict;
+  return no('AgentInvalid', 'InvalidSpec', `Kubernetes refuses its pods: ${refusal.message}`);
 }
 
 function no(reject: RejectReason, reason: AgentReason, message: string): AgentVerdict {

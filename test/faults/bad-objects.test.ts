@@ -110,14 +110,14 @@ test('objects that cannot be read block nobody, whether they come while the cont
   const scene = await stage.scene('objects');
   await scene.agent('good', 4, { whenFull: 'Queue' });
   const proxy = await ChaosProxy.start(cluster);
-  const first = await scene.leader({ kubeconfig: proxy.kubeconfig });
+  const first = await scene.leader({ proxy });
   await loosenCrds();
   await createBad(scene.namespace);
   await scene.settled(await scene.burst('good', 4, 'beside'), 30_000);
   await first.stop();
 
   await applyCrds(cluster);
-  const second = await scene.leader({ kubeconfig: proxy.kubeconfig });
+  const second = await scene.leader({ proxy });
   await scene.settled(await scene.burst('good', 4, 'after'), 30_000);
 
   // Each is told what is wrong with it, and then left alone.

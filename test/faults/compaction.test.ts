@@ -95,7 +95,7 @@ describe.skipIf(cluster.provider !== 'binaries')('when etcd has been compacted',
     const scene = await stage.scene('controller');
     await scene.agent('agent', 3, { whenFull: 'Queue', queueTimeoutSeconds: 600 }, {});
     const proxy = await ChaosProxy.start(cluster);
-    await scene.keepRunning({ kubeconfig: proxy.kubeconfig });
+    await scene.keepRunning({ proxy });
     const names = await scene.burst('agent', 6);
     const running = await Promise.all(
       [0, 1, 2].map((index) => scene.kube.sessionInPhase(`s-${index}`, 'Running', 'Pending')),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectCluster } from '../cluster/vitest-setup.ts';
-import { chartFolder, podSpecs, render } from './chart-render.ts';
+import { chartFolder, podSpecs, render } from '../support/chart-render.ts';
 
 /**
  * The chart on a real API server, in a namespace that enforces the `restricted` pod security standard. No container runs

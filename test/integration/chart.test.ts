@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readConfig } from '../../src/controller/config.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
-import { chartFolder, podSpecs, refusal, render, titles, type Manifest, type Values } from './chart-render.ts';
+import { chartFolder, podSpecs, refusal, render, titles, type Manifest, type Values } from '../support/chart-render.ts';
 
 const cluster = await connectCluster();
 const crds = fileURLToPath(new URL('../../crds/', import.meta.url));

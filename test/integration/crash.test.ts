@@ -52,7 +52,7 @@ describe.concurrent('a controller that is killed (SIGKILL) in the middle of a bu
   test.for(killPoints)('right $moment $write', async ({ moment, write, matches, fault }) => {
     const scene = await prepare(`${moment}-${Object.keys(writes).indexOf(write)}`);
     const proxy = await ChaosProxy.start(stage.cluster);
-    const first = await scene.leader({ kubeconfig: proxy.kubeconfig });
+    const first = await scene.leader({ proxy });
     let seen = 0;
     // Not the first one: the burst is under way by then.
     const rule = proxy.when((call) => matches(call) && ++seen === 4, fault, {

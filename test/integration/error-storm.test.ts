@@ -29,7 +29,7 @@ describe.concurrent('an API server that answers everything', () => {
     const scene = await stage.scene(what.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-'));
     await scene.agent('agent', 4, { whenFull: 'Queue', queueTimeoutSeconds: 600 });
     const proxy = await ChaosProxy.start(stage.cluster);
-    await scene.leader({ kubeconfig: proxy.kubeconfig });
+    await scene.leader({ proxy });
     const names = await scene.burst('agent', SESSIONS / 2, 'before');
     await scene.kube.sessionInPhase('before-0', 'Starting', 'Running', 'Ended');
 

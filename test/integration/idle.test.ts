@@ -22,7 +22,7 @@ const QUIET_MS = 12_000;
 test('with Sessions in every phase and nothing happening, only leases are written for 60 s, and nothing is read', async () => {
   const scene = await stage.scene('all');
   const proxy = await ChaosProxy.start(stage.cluster);
-  await scene.leader({ kubeconfig: proxy.kubeconfig });
+  await scene.leader({ proxy });
   await scene.agent('busy', 3, { whenFull: 'Queue', queueTimeoutSeconds: 3600 }, {});
   await scene.agent('short', 10);
   await scene.agent('stuck', 1, {}, { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } });

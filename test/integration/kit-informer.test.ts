@@ -43,8 +43,10 @@ class Subject {
     { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
     label: string,
     options: Partial<InformerOptions<ConfigMap>> = {},
+    prepare: (proxy: ChaosProxy) => unknown = () => undefined,
   ): Promise<Subject> {
     const proxy = await ChaosProxy.start(cluster);
+    prepare(proxy);
     const config = new KubeConfig();
     config.loadFromFile(proxy.kubeconfig);
     const registry = new Registry();
@@ -100,17 +102,25 @@ class Subject {
 const remove = (name: string): Promise<unknown> => kube.api.delete(configMaps, { namespace, name });
 
 describe.concurrent('an informer', () => {
-  test('lists in pages and follows from there', async (context) => {
-    const names = ['a', 'b', 'c', 'd', 'e'].map((name) => `pages-${name}`);
-    const labels = { test: 'pages' };
+  test.for([
+    ['streamed', 0],
+    ['in pages, where the server does not stream them', 3],
+  ] as const)('lists %s, and follows from there', async ([how, pages], context) => {
+    const label = how === 'streamed' ? 'streamed' : 'pages';
+    const names = ['a', 'b', 'c', 'd', 'e'].map((name) => `${label}-${name}`);
+    const labels = { test: label };
     await Promise.all(names.map((name) => kube.api.create(configMaps, namespace, { metadata: { name, labels } })));
-    const subject = await Subject.start(context, 'pages', { pageSize: 2 });
+    const refusal = { status: 422, asStatus: 'Invalid' };
+    const subject = await Subject.start(context, label, { pageSize: 2 }, (proxy) => {
+      if (pages > 0) proxy.when('STREAM configmaps', refusal);
+    });
     await subject.shows(...names);
-    expect(subject.proxy.count(({ what }) => what === 'GET configmaps')).toBe(3);
-    await remove('pages-a');
-    await subject.make('pages-f');
-    await subject.shows(...names.slice(1), 'pages-f');
-    expect(subject.changes.slice(-2)).toEqual(['deleted pages-a', 'added pages-f']);
+    expect(subject.proxy.count(({ what }) => what === 'STREAM configmaps')).toBe(1);
+    expect(subject.proxy.count(({ what }) => what === 'GET configmaps')).toBe(pages);
+    await remove(`${label}-a`);
+    await subject.make(`${label}-f`);
+    await subject.shows(...names.slice(1), `${label}-f`);
+    expect(subject.changes.slice(-2)).toEqual([`deleted ${label}-a`, `added ${label}-f`]);
   });
 
   test('sees an object that leaves its selection as deleted, and one that comes back as added', async (context) => {
@@ -167,7 +177,7 @@ describe.concurrent('an informer', () => {
     await subject.make('broken-b');
     await remove('broken-a');
     await subject.shows('broken-b');
-    expect(subject.proxy.count(({ what }) => what === 'GET configmaps')).toBe(1);
+    expect(subject.proxy.count(({ what }) => what === 'STREAM configmaps')).toBe(1);
   });
 
   test.for(['as an event', 'as an answer'])(

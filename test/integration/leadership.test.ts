@@ -25,7 +25,7 @@ async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy;
   const scene = await stage.scene(name);
   await scene.agent('agent', 3, { whenFull: 'Queue', queueTimeoutSeconds: 600 });
   const proxy = await ChaosProxy.start(stage.cluster);
-  const first = await scene.leader({ kubeconfig: proxy.kubeconfig });
+  const first = await scene.leader({ proxy });
   return { scene, proxy, first };
 }
 
@@ -43,7 +43,7 @@ describe.concurrent('of two controllers', () => {
   test('one stands by and writes nothing, until the leader is killed in the middle of a burst', async () => {
     const { scene, first } = await prepare('killed');
     const proxy = await ChaosProxy.start(stage.cluster);
-    const second = await scene.standby({ kubeconfig: proxy.kubeconfig });
+    const second = await scene.standby({ proxy });
     await scene.settled(await scene.burst('agent', 3, 'before'));
     expect(proxy.calls.filter(isMutation).map(({ what }) => what)).toEqual([]);
     const names = await scene.burst('agent', SESSIONS);

@@ -43,7 +43,7 @@ describe.concurrent('while the network loses', () => {
     const scene = await stage.scene(what.replaceAll(/[^a-z]+/g, '-'));
     await scene.agent('agent', 4, { whenFull: 'Queue', queueTimeoutSeconds: 600 });
     const proxy = await ChaosProxy.start(stage.cluster);
-    await scene.leader({ kubeconfig: proxy.kubeconfig });
+    await scene.leader({ proxy });
     const rule = proxy.when((call) => matches(call) && random() < share, fault);
     const since = Date.now();
     const names = await scene.burst('agent', 16);
@@ -61,7 +61,7 @@ describe.concurrent('while the network loses', () => {
     const scene = await stage.scene('newcomer');
     await scene.agent('agent', 2, { whenFull: 'Reject' }, {});
     const proxy = await ChaosProxy.start(stage.cluster);
-    await scene.leader({ kubeconfig: proxy.kubeconfig });
+    await scene.leader({ proxy });
     // The pods exist and the controller has no way of knowing: neither a reply nor an event.
     proxy.watches('pods').freeze();
     proxy.when('POST pods', 'lose-reply');

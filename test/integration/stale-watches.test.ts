@@ -22,7 +22,7 @@ async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy 
   const scene = await stage.scene(name);
   await scene.agent('agent', MAX_AGENTS, { whenFull: 'Queue', queueTimeoutSeconds: 600 });
   const proxy = await ChaosProxy.start(stage.cluster);
-  await scene.leader({ kubeconfig: proxy.kubeconfig });
+  await scene.leader({ proxy });
   return { scene, proxy };
 }
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool, type Dispatcher } from 'undici';
 import { readApiAccess } from '../cluster/api.ts';
@@ -49,7 +50,8 @@ interface Rule extends FaultRule {
 
 /**
  * Stands between one client and the API server, as an HTTP server on loopback, and does on command what networks and
- * overloaded servers do. It has an admin's rights; whoever uses {@link kubeconfig} acts with them.
+ * overloaded servers do. It has an admin's rights; whoever uses {@link kubeconfig} acts with them, unless {@link actAs}
+ * says otherwise.
  */
 export class ChaosProxy {
   /** Every call that arrived, in order. */
@@ -60,6 +62,7 @@ export class ChaosProxy {
   readonly #upstream: Pool;
   readonly #rules = new Set<Rule>();
   readonly #watches = new Map<string, WatchFaults>();
+  readonly #identity: Record<string, string> = {};
 
   private constructor(server: Server, upstream: Pool, kubeconfig: string) {
     this.#server = server;
@@ -118,6 +121,11 @@ export class ChaosProxy {
     return faults;
   }
 
+  /** From now on, requests have the rights of this user alone. */
+  actAs(user: string): void {
+    this.#identity['impersonate-user'] = user;
+  }
+
   /** Calls that match, from the given place in {@link calls} on. */
   count(matches: (call: ProxiedCall) => boolean, since = 0): number {
     return this.calls.slice(since).filter(matches).length;
@@ -140,7 +148,7 @@ export class ChaosProxy {
     if (fault === 'lose-request') response.destroy();
     else if (fault === 'silence-before') return;
     else if (typeof fault === 'object' && 'status' in fault) answerInstead(response, fault);
-    else if (call.watch) await this.#relayWatch(call, message, response);
+    else if (call.watch || call.stream) await this.#relay(call, message, response);
     else {
       const reply = await this.#carryOut(call, message, body);
       // The moment at which it is done and nobody knows.
@@ -165,29 +173,37 @@ export class ChaosProxy {
     message: IncomingMessage,
     body: Buffer,
   ): Promise<{ status: number; headers: Record<string, string>; body: Buffer }> {
-    const answer = await this.#upstream.request({ ...forwarded(message), body: body.length === 0 ? null : body });
+    const answer = await this.#upstream.request({ ...this.#forwarded(message), body: body.length === 0 ? null : body });
     const reply = Buffer.from(await answer.body.arrayBuffer());
     call.status = answer.statusCode;
     return { status: answer.statusCode, headers: replyHeaders(answer), body: reply };
   }
 
-  async #relayWatch(call: ProxiedCall, message: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #relay(call: ProxiedCall, message: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
-    const answer = await this.#upstream.request({ ...forwarded(message), signal: gone.signal });
+    const answer = await this.#upstream.request({ ...this.#forwarded(message), signal: gone.signal });
     call.status = answer.statusCode;
     response.writeHead(answer.statusCode, replyHeaders(answer));
     response.flushHeaders();
-    await this.watches(call.resource).relay(answer.body, response);
+    if (call.watch) await this.watches(call.resource).relay(answer.body, response);
+    else await pipeline(answer.body, response);
   }
-}
 
-function forwarded(message: IncomingMessage): { method: Dispatcher.HttpMethod; path: string; headers: string[] } {
-  const headers = ['accept', 'content-type', 'user-agent'].flatMap((name) => {
-    const value = message.headers[name];
-    return typeof value === 'string' ? [name, value] : [];
-  });
-  return { method: message.method as Dispatcher.HttpMethod, path: message.url ?? '', headers };
+  #forwarded(message: IncomingMessage): Pick<Dispatcher.RequestOptions, 'method' | 'path' | 'headers' | 'reset'> {
+    const headers = Object.fromEntries(
+      ['accept', 'content-type', 'user-agent'].flatMap((name) => {
+        const value = message.headers[name];
+        return typeof value === 'string' ? [[name, value]] : [];
+      }),
+    );
+    return {
+      method: message.method as Dispatcher.HttpMethod,
+      path: message.url ?? '',
+      headers: { ...headers, ...this.#identity },
+      reset: false,
+    };
+  }
 }
 
 function replyHeaders({ headers }: Dispatcher.ResponseData): Record<string, string> {

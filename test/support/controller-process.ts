@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Cluster } from '../cluster/cluster.ts';
 import { build } from './build.ts';
+import type { ChaosProxy } from './chaos-proxy.ts';
+import { controllerAccount, type ControllerAccount } from './controller-account.ts';
 
 export interface ControllerOptions {
   /** Namespace of its lease. Tests that need a controller of their own give each a namespace of its own. */
@@ -12,8 +14,10 @@ export interface ControllerOptions {
   watchNamespaces?: string[];
   /** More of BULLPEN_CONFIG. */
   config?: Record<string, unknown>;
-  /** Instead of the cluster's API server, for example a proxy that loses replies. */
-  kubeconfig?: string;
+  /** Between it and the API server. */
+  proxy?: ChaosProxy;
+  /** Who it is; the account that the chart makes, when left out. */
+  account?: ControllerAccount;
   env?: Record<string, string>;
 }
 
@@ -23,7 +27,10 @@ interface LogLine {
   [field: string]: unknown;
 }
 
-/** A controller that runs beside the cluster as a process of this machine, so that a test can kill it whenever it likes. */
+/**
+ * A controller that runs beside the cluster as a process of this machine, so that a test can kill it whenever it likes.
+ * It has the rights that the chart gives it, and no others.
+ */
 export class ControllerProcess {
   readonly #child: ChildProcess;
   readonly #lines: LogLine[] = [];
@@ -44,7 +51,11 @@ export class ControllerProcess {
 
   /** Starts one; resolves when the process runs, not when it leads. */
   static async start(cluster: Cluster, options: ControllerOptions): Promise<ControllerProcess> {
-    const folder = await build();
+    const [folder, account] = await Promise.all([
+      build(),
+      options.account ?? controllerAccount(cluster, options.namespace),
+    ]);
+    options.proxy?.actAs(account.user);
     const config = {
       namespace: options.namespace,
       watchNamespaces: options.watchNamespaces ?? [],
@@ -56,7 +67,7 @@ export class ControllerProcess {
     const child = spawn(process.execPath, [...nodeOptions, join(folder, 'main.js'), 'controller'], {
       env: {
         PATH: process.env['PATH'] ?? '',
-        KUBECONFIG: options.kubeconfig ?? cluster.kubeconfig,
+        KUBECONFIG: (options.proxy ?? account).kubeconfig,
         BULLPEN_CONFIG: JSON.stringify(config),
         ...options.env,
       },
@@ -99,9 +110,17 @@ export class ControllerProcess {
 
   /** Its metrics, in Prometheus' text format. */
   async metrics(): Promise<string> {
+    return await (await this.#fetch('/metrics')).text();
+  }
+
+  /** What its readiness probe would find. */
+  async isReady(): Promise<boolean> {
+    return (await this.#fetch('/readyz')).ok;
+  }
+
+  async #fetch(path: string): Promise<Response> {
     const { port } = await this.log('started; waiting for the lease');
-    const answer = await fetch(`http://127.0.0.1:${String(port)}/metrics`);
-    return await answer.text();
+    return await fetch(`http://127.0.0.1:${String(port)}${path}`);
   }
 
   /** Ends it in good order (SIGTERM): it releases its lease. */

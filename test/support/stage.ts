@@ -89,9 +89,21 @@ export class Scene {
     const kube = new TestKube(cluster, namespace);
     await kube.createNamespace();
     const recorder = await Recorder.start(cluster, namespace);
-    const account = ['get', 'serviceaccount', 'default', '--namespace', namespace];
-    await waitFor(() => cluster.kubectl(account), { what: 'the service account of pods', timeoutMs: 30_000 });
-    return new Scene(stage, kube, recorder, scripts);
+    const scene = new Scene(stage, kube, recorder, scripts);
+    await scene.#takesPods();
+    return scene;
+  }
+
+  /** Makes its namespace again, which a test has deleted. */
+  async reopen(): Promise<void> {
+    await this.kube.createNamespace();
+    await this.#takesPods();
+  }
+
+  async #takesPods(): Promise<void> {
+    const account = ['get', 'serviceaccount', 'default', '--namespace', this.namespace];
+    const what = 'the service account of pods';
+    await waitFor(() => this.#stage.cluster.kubectl(account), { what, timeoutMs: 30_000 });
   }
 
   /** An Agent whose pods go to this file's nodes and do what `script` says. */

@@ -5,37 +5,42 @@ import { median } from '../statistics.ts';
 import { writesTable } from '../writes-table.ts';
 import type { Scenario } from './scenario.ts';
 
-const AGENT = 'short';
+/** Sessions that outlive their leg: only starts are measured, as when calls last for minutes. */
+const LONG = { agent: 'long', runMs: { least: 25_000, most: 30_000 } };
+/** Sessions that end as fast as others start: the API server has all the work of a whole life at this rate. */
+const SHORT = { agent: 'short', runMs: { least: 2000, most: 5000 } };
+
+const LEG_SECONDS = 20;
 
 /** Rates of a quiet, a busy and a very busy installation; the last one once more, as independent callers come. */
 const LOADS = [
-  { perSecond: 1, arrivals: 'even' },
-  { perSecond: 10, arrivals: 'even' },
-  { perSecond: 20, arrivals: 'even' },
-  { perSecond: 20, arrivals: 'poisson' },
+  { perSecond: 1, arrivals: 'even', agent: LONG.agent },
+  { perSecond: 10, arrivals: 'even', agent: LONG.agent },
+  { perSecond: 20, arrivals: 'even', agent: LONG.agent },
+  { perSecond: 20, arrivals: 'poisson', agent: LONG.agent },
+  { perSecond: 10, arrivals: 'even', agent: SHORT.agent },
+  { perSecond: 20, arrivals: 'even', agent: SHORT.agent },
 ] as const;
 
 export const start: Scenario = {
   title: 'how fast a Session gets its pod at 1, 10 and 20 per second, and what that costs the API server',
   async run(bed, { quick, repeat, log }) {
     const controller = await bed.startController();
-    await bed.createAgent({ name: AGENT, runMs: { least: 2000, most: 5000 }, keepNothing: true });
-    const leg = (name: string, load: Pick<LegOptions, 'perSecond' | 'arrivals'>, seconds: number): Promise<Leg> =>
-      runLeg(bed, controller, {
-        ...load,
-        name,
-        agent: AGENT,
-        count: Math.round(load.perSecond * seconds),
-        keepsNothing: true,
-      });
+    for (const { agent, runMs } of [LONG, SHORT]) await bed.createAgent({ name: agent, runMs, keepNothing: true });
+    const leg = (
+      name: string,
+      load: Pick<LegOptions, 'perSecond' | 'arrivals' | 'agent'>,
+      seconds: number,
+    ): Promise<Leg> =>
+      runLeg(bed, controller, { ...load, name, count: Math.round(load.perSecond * seconds), keepsNothing: true });
     log('warming up');
-    await leg('warm-up', { perSecond: 10, arrivals: 'even' }, 5);
+    await leg('warm-up', { perSecond: 10, arrivals: 'even', agent: SHORT.agent }, 10);
 
     const legs: Leg[][] = LOADS.map(() => []);
     for (let round = 0; round < repeat; round++) {
       // Interleaved, so that a change of the machine's mood does not look like one of the rate.
       for (const [index, load] of LOADS.entries()) {
-        const done = await leg(`r${round}-l${index}`, load, quick ? 5 : 30);
+        const done = await leg(`r${round}-l${index}`, load, quick ? 5 : LEG_SECONDS);
         log(`${describe(done)}: pod p50 ${ms(done.toPod.p50)} ms, p99 ${ms(done.toPod.p99)} ms`);
         legs[index]?.push(done);
       }
@@ -101,8 +106,9 @@ function costs(legs: readonly Leg[][]): string {
 
 function describe(leg: Leg | undefined): string {
   if (leg === undefined) return '';
-  const { perSecond, arrivals } = leg.options;
-  return `${perSecond} per second${arrivals === 'poisson' ? ', at random (Poisson)' : ''}`;
+  const { perSecond, arrivals, agent } = leg.options;
+  const ends = agent === SHORT.agent ? `, and as many end` : '';
+  return `${perSecond} start per second${arrivals === 'poisson' ? ', at random (Poisson)' : ''}${ends}`;
 }
 
 function spread(legs: readonly Leg[], of: (leg: Leg) => number, format: (value: number) => string = ms): string {

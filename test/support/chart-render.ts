@@ -46,9 +46,20 @@ export interface PodSpec {
 /** Values as a nested object. */
 export type Values = Record<string, unknown>;
 
-/** The objects that the chart makes of these values, hooks and tests included. */
-export async function render(cluster: Pick<Cluster, 'helm'>, values: Values = {}): Promise<Manifest[]> {
-  const args = ['template', 'bullpen', chartFolder, '--namespace', 'bullpen-system', '--values', '-'];
+export interface RenderOptions {
+  namespace?: string;
+  /** Names of the only templates to look at; all, hooks and tests included, when left out. */
+  only?: readonly string[];
+}
+
+/** The objects that the chart makes of these values. */
+export async function render(
+  cluster: Pick<Cluster, 'helm'>,
+  values: Values = {},
+  { namespace = 'bullpen-system', only = [] }: RenderOptions = {},
+): Promise<Manifest[]> {
+  const templates = only.flatMap((name) => ['--show-only', `templates/${name}`]);
+  const args = ['template', 'bullpen', chartFolder, '--namespace', namespace, ...templates, '--values', '-'];
   const { stdout } = await cluster.helm(args, { input: JSON.stringify(values) });
   return parseAllDocuments(stdout).flatMap((document) => (document.toJS() as Manifest | null) ?? []);
 }

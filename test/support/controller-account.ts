@@ -1,0 +1,79 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Cluster } from '../cluster/cluster.ts';
+import { readApiAccess, type ApiAccess } from '../cluster/api.ts';
+import { render, type Manifest, type Values } from './chart-render.ts';
+
+const ACCOUNT = 'bullpen-controller';
+
+/** Who a controller is, with the rights that the chart gives it. */
+export interface ControllerAccount {
+  /** The name that the API server knows it by. */
+  user: string;
+  /** Path of a kubeconfig that says who it is by a token, as in a pod. */
+  kubeconfig: string;
+}
+
+const accounts = new Map<string, Promise<ControllerAccount>>();
+
+/**
+ * The account of the controllers whose lease is in this namespace. What the chart's RBAC forgets, no test of the controller
+ * can do. A process makes it once.
+ */
+export function controllerAccount(
+  cluster: Cluster,
+  namespace: string,
+  values: Values = {},
+): Promise<ControllerAccount> {
+  const made = accounts.get(namespace) ?? makeAccount(cluster, namespace, values);
+  accounts.set(namespace, made);
+  return made;
+}
+
+/** Gives that account the rights that the chart gives it with these values; again does no harm. */
+export async function grantRights(cluster: Cluster, namespace: string, values: Values): Promise<void> {
+  const manifests = await render(cluster, values, { namespace, only: ['serviceaccount.yaml', 'rbac.yaml'] });
+  const input = manifests.map((manifest) => JSON.stringify(ofThisTest(manifest, namespace))).join('\n---\n');
+  await cluster.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input });
+}
+
+async function makeAccount(cluster: Cluster, namespace: string, values: Values): Promise<ControllerAccount> {
+  await grantRights(cluster, namespace, values);
+  const token = await cluster.kubectl(['create', 'token', ACCOUNT, '--namespace', namespace, '--duration', '24h']);
+  const folder = await mkdtemp(join(tmpdir(), 'bullpen-account-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const kubeconfig = join(folder, 'kubeconfig');
+  const access = await readApiAccess(cluster.kubeconfig);
+  await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(access, token.stdout.trim())), { mode: 0o600 });
+  return { user: `system:serviceaccount:${namespace}:${ACCOUNT}`, kubeconfig };
+}
+
+/** What is cluster-wide gets a name of this test's own. */
+function ofThisTest(manifest: Manifest, namespace: string): Manifest {
+  if (!manifest.kind.startsWith('ClusterRole')) return manifest;
+  const named = (name: string): string => `${namespace}-${name}`;
+  const { metadata, roleRef } = manifest;
+  return {
+    ...manifest,
+    metadata: { ...metadata, name: named(metadata.name) },
+    ...(roleRef && { roleRef: { ...roleRef, name: named(roleRef.name) } }),
+  };
+}
+
+function kubeconfigOf({ server, ca, insecure }: ApiAccess, token: string): object {
+  const cluster = {
+    server,
+    ...(ca !== undefined && { 'certificate-authority-data': Buffer.from(ca).toString('base64') }),
+    ...(insecure && { 'insecure-skip-tls-verify': true }),
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'test', cluster }],
+    users: [{ name: 'controller', user: { token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'controller' } }],
+    'current-context': 'test',
+  };
+}
