@@ -10,6 +10,9 @@ import { ControllerProcess, type ControllerOptions } from './controller-process.
 import { applyCrds } from './crds.ts';
 import { TestKube } from './kube.ts';
 
+/** Promises about time are held to this many times their figure: a busy machine is no bug. What was measured is printed. */
+export const SLOW_MACHINE = 2;
+
 export interface BullpenOptions {
   /** Labels of the namespace, for example the pod security standard that it enforces. */
   labels?: Record<string, string>;
