@@ -1,4 +1,5 @@
 import type { Agent } from '../api/agent.ts';
+import { agents, sessions as sessionResource } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
@@ -12,7 +13,6 @@ import { planAgent, type AgentPlan, type AgentState, type LivePod } from './agen
 import { judgeAgent, withRefusal, type AgentVerdict } from './agent-state.ts';
 import type { AgentStatusWriter } from './agent-status-writer.ts';
 import { forEachBounded } from './bounded.ts';
-import { agents, sessions as sessionResource } from '../api/resources.ts';
 import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
 import type { SessionStarter } from './session-starter.ts';

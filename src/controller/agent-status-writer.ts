@@ -1,4 +1,5 @@
 import type { Agent, AgentStatus } from '../api/agent.ts';
+import { agents } from '../api/resources.ts';
 import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
 import { isTrue } from '../kube/conditions.ts';
@@ -6,7 +7,6 @@ import type { Store } from '../kube/store.ts';
 import type { AgentVerdict } from './agent-state.ts';
 import { agentStatus, isMoreThanCounts, sameCounts, type AgentCounts } from './agent-status.ts';
 import type { Announcer } from './announcer.ts';
-import { agents } from '../api/resources.ts';
 import { writeStatus } from './write-status.ts';
 
 /** Counts change with every session: they are written at most this often, so that an Agent costs no write per session. */

@@ -1,8 +1,8 @@
 import type { Agent } from '../api/agent.ts';
 import { labels, managedBy } from '../api/names.ts';
 import type { Session } from '../api/session.ts';
-import type { KubeObject, Node, Pod } from '../kube/objects.ts';
-import type { Store } from '../kube/store.ts';
+import type { Node, Pod } from '../kube/objects.ts';
+import { keyOf, type Store } from '../kube/store.ts';
 import { sessionUidOf } from '../pods/binding.ts';
 import { isLive } from '../pods/pod-facts.ts';
 import { isFinished } from './session-status.ts';
@@ -53,26 +53,18 @@ export const podIndexes: Record<string, (pod: Pod) => string[]> = {
 
 /** `namespace/name` of the Agent that a Session names, whether that exists or not. */
 export function agentKeyOfSession(session: Session): string {
-  return agentKey(session.metadata.namespace, session.spec.agent);
+  return keyOf({ namespace: session.metadata.namespace ?? '', name: session.spec.agent });
 }
 
 export function agentKeyOfPod(pod: Pod): string | undefined {
   const name = pod.metadata.labels?.[labels.agent];
-  return name === undefined ? undefined : agentKey(pod.metadata.namespace, name);
+  return name === undefined ? undefined : keyOf({ namespace: pod.metadata.namespace ?? '', name });
 }
 
-export function agentKey(namespace: string | undefined, name: string): string {
-  return `${namespace ?? ''}/${name}`;
-}
-
+/** The reverse of `keyOf`, for an object in a namespace. */
 export function splitKey(key: string): { namespace: string; name: string } {
   const slash = key.indexOf('/');
   return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}
-
-export function refOf(object: KubeObject): { namespace?: string; name: string } {
-  const { namespace, name } = object.metadata;
-  return namespace === undefined ? { name } : { namespace, name };
 }
 
 function present(key: string | undefined): string[] {

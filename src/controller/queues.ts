@@ -1,11 +1,12 @@
 import type { Clock } from '../kube/clock.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
+import { keyOf } from '../kube/store.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
 import { sessionUidOf } from '../pods/binding.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { isTerminal } from '../pods/pod-facts.ts';
-import { agentKey, agentKeyOfPod, agentKeyOfSession, INDEX, type Caches } from './caches.ts';
+import { agentKeyOfPod, agentKeyOfSession, INDEX, type Caches } from './caches.ts';
 import type { NodeWatch } from './node-watch.ts';
 import { isFinished } from './session-status.ts';
 
@@ -75,10 +76,9 @@ export function enqueueAll(caches: Caches, guarded: readonly Watched[], queues: 
 export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWatch, queues: Queues): () => void {
   const ends = [
     caches.agents.subscribe(({ object }) => {
-      const { namespace, name } = object.metadata;
-      queues.agents.add(agentKey(namespace, name));
-      queues.retention.addAfter(agentKey(namespace, name), RETENTION_DELAY_MS);
-      queues.namespaces.add(namespace ?? '');
+      queues.agents.add(keyOf(object));
+      queues.retention.addAfter(keyOf(object), RETENTION_DELAY_MS);
+      queues.namespaces.add(object.metadata.namespace ?? '');
     }),
     caches.sessions.subscribe((change) => {
       const { object } = change;

@@ -1,9 +1,8 @@
 import type { KubeApi } from '../kube/api.ts';
 import { isNotFound } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/objects.ts';
-import type { Resource } from '../kube/resources.ts';
+import { refOf, type Resource } from '../kube/resources.ts';
 import type { Store } from '../kube/store.ts';
-import { refOf } from './caches.ts';
 
 /**
  * Brings the cache up to date with an object that a write has just missed: it has changed, or is gone, and what the

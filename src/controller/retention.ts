@@ -2,18 +2,18 @@ import type { Agent, AgentSpec } from '../api/agent.ts';
 import { agentLimits } from '../api/limits.ts';
 import { labels, startedByGateway } from '../api/names.ts';
 import { parseAgentSpec } from '../api/parse.ts';
+import { sessions as sessionResource } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { ReconcileResult } from '../kube/controller.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
-import { pods as podResource, type Resource } from '../kube/resources.ts';
+import { pods as podResource, refOf, type Resource } from '../kube/resources.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { lastFinishedAt } from '../pods/pod-facts.ts';
 import { forEachBounded } from './bounded.ts';
-import { sessions as sessionResource } from '../api/resources.ts';
-import { INDEX, refOf, type Caches } from './caches.ts';
+import { INDEX, type Caches } from './caches.ts';
 
 type Retention = AgentSpec['retention'];
 

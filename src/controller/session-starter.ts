@@ -1,5 +1,6 @@
 import type { Agent } from '../api/agent.ts';
 import type { RejectReason, WaitReason } from '../api/reasons.ts';
+import { sessions as sessionResource } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
@@ -14,7 +15,6 @@ import type { Start } from './agent-plan.ts';
 import type { AgentVerdict } from './agent-state.ts';
 import type { Announcer } from './announcer.ts';
 import { findBody } from './body.ts';
-import { sessions as sessionResource } from '../api/resources.ts';
 import { type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
 import { creationBackoffMs, creationFailure } from './pod-creation.ts';

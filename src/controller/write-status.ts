@@ -1,9 +1,8 @@
 import type { KubeApi, JsonPatchOp } from '../kube/api.ts';
 import { isInvalid, isNotFound } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/objects.ts';
-import type { Resource } from '../kube/resources.ts';
+import { refOf, type Resource } from '../kube/resources.ts';
 import type { Store } from '../kube/store.ts';
-import { refOf } from './caches.ts';
 import { refresh } from './refresh.ts';
 
 /**

@@ -15,7 +15,7 @@ import type {
 import { KubeConfigCredentials } from './kube-config.ts';
 import type { KubeObject, NewObject } from './objects.ts';
 import { Requester, type KubeClientOptions, type KubeClientSettings } from './requester.ts';
-import { apiVersionOf, pathOf, type ObjectRef, type Resource } from './resources.ts';
+import { apiVersionOf, pathOf, refOf, type ObjectRef, type Resource } from './resources.ts';
 
 export type * from './api.ts';
 export type { KubeClientOptions, KubeClientSettings } from './requester.ts';
@@ -152,9 +152,4 @@ function named<Body extends { apiVersion?: string | undefined; kind?: string | u
 ): Body {
   if (body.kind !== undefined && body.apiVersion !== undefined) return body;
   return { ...body, apiVersion: apiVersionOf(resource), kind: resource.kind };
-}
-
-function refOf({ metadata }: KubeObject): ObjectRef {
-  const { name, namespace } = metadata;
-  return namespace === undefined ? { name } : { name, namespace };
 }

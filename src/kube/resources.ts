@@ -30,6 +30,11 @@ export interface ObjectRef {
   name: string;
 }
 
+/** How to ask for an object that one has. */
+export function refOf({ metadata: { namespace, name } }: KubeObject): ObjectRef {
+  return namespace === undefined ? { name } : { namespace, name };
+}
+
 const namespaced = true;
 
 export const pods: Resource<Pod> = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced };

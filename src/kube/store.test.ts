@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { keyOf, refOf, Store, type StoreChange } from './store.ts';
+import { keyOf, Store, type StoreChange } from './store.ts';
 import { testObject as object, type TestObject } from './testing/objects.ts';
 
 function recorded(store: Store<TestObject>): string[] {
@@ -162,9 +162,7 @@ it('keeps an object that an index cannot read, and all others, in lists and in e
   expect(onListenerError).toHaveBeenCalledWith(expect.any(TypeError));
 });
 
-it('makes keys and takes them apart', () => {
+it('makes keys', () => {
   expect(keyOf({ name: 'n' })).toBe('n');
   expect(keyOf(object('a', 1))).toBe('ns/a');
-  expect(refOf('ns/a')).toEqual({ namespace: 'ns', name: 'a' });
-  expect(refOf('n')).toEqual({ name: 'n' });
 });

@@ -30,12 +30,6 @@ export function keyOf(object: KubeObject | ObjectRef): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
 }
 
-/** The reverse of {@link keyOf}. */
-export function refOf(key: string): ObjectRef {
-  const slash = key.indexOf('/');
-  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}
-
 /**
  * A cache of one resource in which we read our own writes.
  *

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
 import { sessionRecordFinalizer } from '../api/names.ts';
-import { OUR_PODS, refOf } from '../controller/caches.ts';
+import { OUR_PODS } from '../controller/caches.ts';
 import { readConfig } from '../controller/config.ts';
 import { sleep, systemClock } from '../kube/clock.ts';
 import { KubeClient } from '../kube/client.ts';
@@ -10,7 +10,7 @@ import { isInvalid, isNotFound } from '../kube/errors.ts';
 import { removeFinalizerPatch } from '../kube/finalizers.ts';
 import { LeaderElector } from '../kube/leader-election.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
-import { pods, type Resource } from '../kube/resources.ts';
+import { pods, refOf, type Resource } from '../kube/resources.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { version } from '../version.ts';
 

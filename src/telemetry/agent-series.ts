@@ -18,55 +18,55 @@ const keepMs = 10 * 60_000;
  * without bound. Expiry happens when something changes or is scraped: no timer keeps an idle program awake.
  */
 export class AgentSeries {
-  private readonly now: () => number;
-  private readonly liveKeys = new Set<string>();
+  readonly #now: () => number;
+  readonly #liveKeys = new Set<string>();
   /** Time of the last change, oldest first: a change deletes and inserts again. */
-  private readonly fading = new Map<string, number>();
-  private readonly removers = new Map<string, Map<string, () => void>>();
+  readonly #fading = new Map<string, number>();
+  readonly #removers = new Map<string, Map<string, () => void>>();
 
   /** @param now monotonic time in milliseconds */
   constructor(now: () => number) {
-    this.now = now;
+    this.#now = now;
   }
 
   /** The Agent exists. */
   live(agent: AgentKey): void {
     const key = keyOf(agent);
-    this.liveKeys.add(key);
-    this.fading.delete(key);
+    this.#liveKeys.add(key);
+    this.#fading.delete(key);
   }
 
   /** The Agent is gone: its series go too, in time. */
   forget(agent: AgentKey): void {
     const key = keyOf(agent);
-    this.liveKeys.delete(key);
-    if (this.removers.has(key)) this.fade(key);
+    this.#liveKeys.delete(key);
+    if (this.#removers.has(key)) this.#fade(key);
     this.sweep();
   }
 
   /** A series of this Agent changed. `remove` takes it out of the registry; `id` names it among the Agent's series. */
   touch(agent: AgentKey, id: string, remove: () => void): void {
     const key = keyOf(agent);
-    const removers = this.removers.get(key) ?? new Map<string, () => void>();
-    this.removers.set(key, removers.set(id, remove));
-    if (!this.liveKeys.has(key)) this.fade(key);
+    const removers = this.#removers.get(key) ?? new Map<string, () => void>();
+    this.#removers.set(key, removers.set(id, remove));
+    if (!this.#liveKeys.has(key)) this.#fade(key);
     this.sweep();
   }
 
   /** Removes the series whose time has come. Costs nothing when there are none. */
   sweep(): void {
-    const expired = this.now() - keepMs;
-    for (const [key, changedAt] of this.fading) {
+    const expired = this.#now() - keepMs;
+    for (const [key, changedAt] of this.#fading) {
       if (changedAt > expired) return;
-      this.fading.delete(key);
-      for (const remove of this.removers.get(key)?.values() ?? []) remove();
-      this.removers.delete(key);
+      this.#fading.delete(key);
+      for (const remove of this.#removers.get(key)?.values() ?? []) remove();
+      this.#removers.delete(key);
     }
   }
 
-  private fade(key: string): void {
-    this.fading.delete(key);
-    this.fading.set(key, this.now());
+  #fade(key: string): void {
+    this.#fading.delete(key);
+    this.#fading.set(key, this.#now());
   }
 }
 

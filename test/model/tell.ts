@@ -14,7 +14,7 @@ const path = process.env['BULLPEN_MODEL_PATH'];
 const DEFAULT_SEED = 1;
 const DEFAULT_RUNS = 250;
 /** The default run is bounded by time as well, for slow machines. */
-const TIME_LIMIT_MS = 5_000;
+const TIME_LIMIT_MS = 3_000;
 
 /** For vitest, milliseconds. */
 export const timeout = hunt === undefined ? 60_000 : 24 * 3_600_000;

@@ -13,7 +13,8 @@
 - apiGroups: [bullpen.dev]
   resources: [sessions/status]
   verbs: [patch]
-# To own pods in a way that blocks the owner's deletion, where the admission plugin OwnerReferencesPermissionEnforcement is on.
+# Owner references that block the owner's deletion need this right where OwnerReferencesPermissionEnforcement is on. Ours do not block;
+# a policy that makes all of them block must not keep sessions from starting.
 - apiGroups: [bullpen.dev]
   resources: [agents/finalizers, sessions/finalizers]
   verbs: [update]
@@ -34,7 +35,7 @@
 {{- end -}}
 
 {{- define "bullpen.eventRules" -}}
-- apiGroups: ['', events.k8s.io]
+- apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
 {{- end -}}
