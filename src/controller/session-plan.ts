@@ -180,7 +180,10 @@ function planStop(session: Session, pod: Pod, intent: Intent, limits: SessionLim
   return { deadlineSeconds: STOP_NOW_SECONDS, ...next, ...again };
 }
 
-/** The agent is gone and its pod is not: unless that settles by itself, the other containers are told to end too. */
+/**
+ * The agent is gone and its pod is not: unless that settles by itself, the other containers are told to end too. A node whose
+ * clock is ahead of ours puts that off by the difference, and nothing else depends on it.
+ */
 function planTeardown(session: Session, pod: Pod, now: number): SessionPlan {
   const exit = agentTerminated(pod);
   const othersRun = pod.status?.containerStatuses?.some((status) => status.state?.running !== undefined) ?? false;
