@@ -19,6 +19,7 @@ const catalogues: [title: string, catalogue: Record<string, string>][] = [
   ['Conditions of a Session', reasons.sessionConditions],
   ['Conditions of an Agent', reasons.agentConditions],
   ["Reasons of an Agent's conditions", reasons.agentReasons],
+  ['Reasons of Events about a PodDisruptionBudget or a NetworkPolicy', reasons.guardReasons],
 ];
 
 /** The page about both resources, as Markdown. */

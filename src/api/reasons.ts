@@ -87,6 +87,13 @@ export const agentReasons = {
 } as const;
 export type AgentReason = keyof typeof agentReasons;
 
+/** Reasons of Events about the objects that guard the sessions of a namespace. */
+export const guardReasons = {
+  NameTaken:
+    "somebody else's object has the name of one that guards the sessions of the namespace, which goes without it",
+} as const;
+export type GuardReason = keyof typeof guardReasons;
+
 /** Conditions of a Session. */
 export const sessionConditions = {
   Admitted: 'True once the Session has its place; False with a RejectReason when it never will',

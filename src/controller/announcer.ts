@@ -1,5 +1,6 @@
 import type { Agent, AgentStatus } from '../api/agent.ts';
 import { labels, managedBy } from '../api/names.ts';
+import type { GuardReason } from '../api/reasons.ts';
 import { agents, sessions } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import { referenceTo, type EventRecorder } from '../kube/events.ts';
@@ -68,7 +69,7 @@ export class Announcer {
     this.#events.event({
       regarding: referenceTo(resource, object),
       type: 'Warning',
-      reason: 'NameTaken',
+      reason: 'NameTaken' satisfies GuardReason,
       action: 'Protect',
       note: `Bullpen needs a ${resource.kind} of this name to protect the sessions of this namespace, and this one is not its own. Rename it, or give it to Bullpen with the label ${labels.managedBy}=${managedBy}.`,
     });

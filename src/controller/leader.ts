@@ -47,7 +47,7 @@ export interface LeaderDeps {
  * What the leader does until `signal` is aborted.
  *
  * Before its first decision it makes sure to know everything: a predecessor that did not leave in good order may have a
- * request under way, which the API server carries out within its timeout or never. Only then come complete, fresh lists.
+ * request under way, which the API server carries out within its timeout or never. Only then come complete, fresh lists; a namespace that may not be listed is left alone.
  */
 export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cleanHandover: boolean }): Promise<void> {
   const { clock, logger } = deps;

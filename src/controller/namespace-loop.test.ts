@@ -84,7 +84,7 @@ describe('the guards of a namespace', () => {
 
   it('are not made where somebody else has their names; that is said, and tried again', async () => {
     const { reconcile, written } = setUp({ agent: true, taken: {} });
-    expect(await reconcile()).toEqual({ requeueAfterMs: 60_000 });
+    expect(await reconcile()).toEqual({ requeueAfterMs: 600_000 });
     expect(written).toEqual(['say that PodDisruptionBudget is taken', 'say that NetworkPolicy is taken']);
   });
 

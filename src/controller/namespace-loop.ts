@@ -10,8 +10,8 @@ import type { Announcer } from './announcer.ts';
 import { INDEX, INDEX_BY_NAMESPACE, type Caches } from './caches.ts';
 import { NAMESPACE_OBJECT_NAME, sessionBudget, sessionNetworkPolicy } from './namespace-objects.ts';
 
-/** How often a name is tried again that somebody else's object has. */
-const NAME_TAKEN_MS = 60_000;
+/** How often a name is tried again that somebody else's object has; each time costs an Event. */
+const NAME_TAKEN_MS = 10 * 60_000;
 
 /**
  * Gives every namespace that holds an Agent its PodDisruptionBudget and NetworkPolicy, and keeps them while a pod of

@@ -14,6 +14,7 @@ import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { lastFinishedAt } from '../pods/pod-facts.ts';
 import { forEachBounded } from './bounded.ts';
 import { INDEX, type Caches } from './caches.ts';
+import { finishedAt } from './session-status.ts';
 
 type Retention = AgentSpec['retention'];
 
@@ -53,7 +54,7 @@ export function planRetention(view: {
   );
   const sessions = expired(
     view.finishedSessions.filter(isOursToForget),
-    (session) => Date.parse(session.status?.endedAt ?? session.metadata.creationTimestamp),
+    (session) => finishedAt(session) || Date.parse(session.metadata.creationTimestamp),
     retention.sessions,
     now,
   );

@@ -17,7 +17,14 @@ import {
 } from '../pods/pod-facts.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { outcomeOf, removedOutcome, SANDBOX_LOST, type Intent, type Outcome } from './session-outcome.ts';
-import { endedStatus, isFinished, runningStatus, startingStatus, stoppingStatus } from './session-status.ts';
+import {
+  endedStatus,
+  finishedAt,
+  isFinished,
+  runningStatus,
+  startingStatus,
+  stoppingStatus,
+} from './session-status.ts';
 
 /**
  * The life of a Session that has a pod, from the moment the pod exists to the last trace:
@@ -198,9 +205,9 @@ function planTeardown(session: Session, pod: Pod, now: number): SessionPlan {
 function planFinished(view: SessionView, session: Session, pod: Pod | undefined): SessionPlan {
   const held = pod === undefined ? {} : letGo(pod);
   const ttl = session.spec.ttlSecondsAfterFinished;
-  const endedAt = Date.parse(session.status?.endedAt ?? '');
-  if (ttl === undefined || Number.isNaN(endedAt)) return held;
-  const remaining = endedAt + ttl * 1000 - view.now;
+  const since = finishedAt(session);
+  if (ttl === undefined || Number.isNaN(since)) return held;
+  const remaining = since + ttl * 1000 - view.now;
   return remaining <= 0 ? { ...held, deleteSession: true } : { ...held, requeueAfterMs: remaining };
 }
 

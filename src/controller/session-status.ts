@@ -10,6 +10,15 @@ import { sessionSeconds } from '../usage/session-seconds.ts';
 import type { Outcome } from './session-outcome.ts';
 
 /** Ended and Rejected are final: such a Session is never planned for again, only forgotten. */
+/**
+ * When a finished Session was found to be over, by our own clock (milliseconds since the epoch): what it is kept for counts from here.
+ * `endedAt` is mostly the kubelet's, whose clock may be another. NaN while it is not over.
+ */
+export function finishedAt({ status }: Session): number {
+  const finished = status?.conditions?.find(({ type, status: is }) => type === 'Finished' && is === 'True');
+  return Date.parse(finished?.lastTransitionTime ?? status?.endedAt ?? '');
+}
+
 export function isFinished(session: Session): boolean {
   return session.status?.phase === 'Ended' || session.status?.phase === 'Rejected';
 }

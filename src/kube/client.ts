@@ -20,6 +20,9 @@ import { apiVersionOf, pathOf, refOf, type ObjectRef, type Resource } from './re
 export type * from './api.ts';
 export type { KubeClientOptions, KubeClientSettings } from './requester.ts';
 
+/** Deadline of a read of one object with its retries, when the call gives none: somebody waits for it. */
+const getTimeoutMs = 10_000;
+
 const patchTypes = {
   json: 'application/json-patch+json',
   merge: 'application/merge-patch+json',
@@ -46,7 +49,8 @@ export class KubeClient implements KubeApi {
   }
 
   async get<T extends KubeObject>(resource: Resource<T>, ref: ObjectRef, options: CallOptions = {}): Promise<T> {
-    return await this.#requester.call<T>({ method: 'GET', path: pathOf(resource, ref), options });
+    const bounded = { ...options, timeoutMs: options.timeoutMs ?? getTimeoutMs };
+    return await this.#requester.call<T>({ method: 'GET', path: pathOf(resource, ref), options: bounded });
   }
 
   async list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<ListResult<T>> {

@@ -1,5 +1,5 @@
 import type { KubeApi, ListOptions, Selection } from './api.ts';
-import { errorFromStatus, isGone, isInvalid } from './errors.ts';
+import { errorFromStatus, isGone, isInvalid, KubeError } from './errors.ts';
 import type { KubeObject } from './objects.ts';
 import type { Resource } from './resources.ts';
 import { keyOf } from './store.ts';
@@ -64,6 +64,16 @@ export async function streamedList<T extends KubeObject>(
     throw error;
   }
   throw new Error('the server ended the list before it was complete');
+}
+
+/**
+ * Whether pages may do where a streamed list has failed: something between us and the server may not pass streams on, or
+ * answer them wrongly. Not when the server is busy or away, or refuses: it would do so again.
+ */
+export function mayComeInPages(error: unknown): boolean {
+  if (!(error instanceof KubeError)) return true;
+  if (error.code === 0) return error.reason === 'ConnectionLost' || error.reason === 'InvalidAnswer';
+  return ![401, 403, 429, 503].includes(error.code);
 }
 
 /** The list page by page, from the server's storage. */

@@ -112,9 +112,9 @@ export function clientError(what: string, reason: ClientReason, outcome: Outcome
   return new KubeError(`${what}: ${reason}${why}`, { code: 0, reason, outcome, cause });
 }
 
-/** The object does not exist. */
+/** The object does not exist. The API itself says so: a bare 404 may come from a proxy, or from a resource not served for a moment. */
 export function isNotFound(error: unknown): boolean {
-  return error instanceof KubeError && error.code === 404;
+  return error instanceof KubeError && error.code === 404 && error.reason === 'NotFound';
 }
 
 /** The object has changed since it was read, or a precondition does not hold. */
@@ -133,7 +133,7 @@ export function isInvalid(error: unknown): boolean {
 }
 
 /** Not permitted: RBAC, quota, admission, or a namespace that is being deleted. */
-export function isForbidden(error: unknown): boolean {
+export function isForbidden(error: unknown): error is KubeError {
   return error instanceof KubeError && error.code === 403;
 }
 
@@ -163,13 +163,13 @@ function parseSeconds(header: string | undefined): number | undefined {
   return header !== undefined && Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
 }
 
-/** The reason that Kubernetes gives this code, for answers of proxies and filters that send no Status. */
+/** The reason that Kubernetes gives this code, for answers of proxies and filters that send no Status. Of 404 only the API can give it. */
 function reasonOfCode(code: number): string {
   const reasons: Record<number, string> = {
     400: 'BadRequest',
     401: 'Unauthorized',
     403: 'Forbidden',
-    404: 'NotFound',
+    404: 'NotServed',
     405: 'MethodNotAllowed',
     409: 'Conflict',
     410: 'Gone',

@@ -65,14 +65,19 @@ export class Informer<T extends KubeObject> {
     const stopSampling = [
       metrics?.sample('informerAge', labels, () => this.lastActivityAgeSeconds),
       metrics?.sample('informerObjects', labels, () => this.store.size),
+      metrics?.sample('informerRefused', labels, () => this.refusedNamespaces.length),
     ];
     signal.addEventListener('abort', () => stopSampling.forEach((stop) => stop?.()), { once: true });
   }
 
-  /** Whether every namespace has been listed once or is refused: the store shows all that may be seen. */
+  /**
+   * Whether every namespace has been listed once or is refused: the store shows all that may be seen. Where all of them
+   * are refused there is nothing to be seen, and more likely rights that nobody has given.
+   */
   get hasSynced(): boolean {
     const { namespaces = [undefined] } = this.#options;
     const refused = this.refusedNamespaces;
+    if (refused.length === namespaces.length) return false;
     return namespaces.every(
       (namespace) => this.store.completeUpTo(namespace) !== undefined || (namespace && refused.includes(namespace)),
     );

@@ -113,6 +113,12 @@ const definitions = {
     help: 'Time since the API server last said anything about the resource. A quiet watch hears a bookmark every minute.',
     labels: ['resource'],
   },
+  informerRefused: {
+    type: 'gauge',
+    name: 'bullpen_informer_refused_namespaces',
+    help: 'Namespaces that the API server refuses to list, for example because they were deleted with the rights in them. Nothing is decided there.',
+    labels: ['resource'],
+  },
   informerObjects: {
     type: 'gauge',
     name: 'bullpen_informer_objects',
@@ -122,7 +128,7 @@ const definitions = {
   informerLists: {
     type: 'counter',
     name: 'bullpen_informer_lists_total',
-    help: 'Complete lists by what caused them (initial, expired, broken, silent, requested).',
+    help: 'Complete lists by what caused them (initial, expired, broken, silent, refused, requested).',
     labels: ['resource', 'cause'],
   },
   informerFailures: {

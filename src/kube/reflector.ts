@@ -1,7 +1,7 @@
 import type { KubeApi, Selection } from './api.ts';
 import { Backoff } from './backoff.ts';
 import { abortReason, sleep, type Clock } from './clock.ts';
-import { pagedList, streamedList, type CompleteList } from './complete-list.ts';
+import { mayComeInPages, pagedList, streamedList, type CompleteList } from './complete-list.ts';
 import { errorFromStatus, isForbidden, isGone, KubeError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { KubeMetrics } from './metrics.ts';
@@ -171,7 +171,7 @@ export class Reflector<T extends KubeObject> {
   }
 
   #isRefusal(error: unknown): error is KubeError {
-    return isForbidden(error) && this.#scope !== undefined;
+    return isForbidden(error) && error.status !== undefined && this.#scope !== undefined;
   }
 
   async #list(rewound = false): Promise<void> {
@@ -202,11 +202,14 @@ export class Reflector<T extends KubeObject> {
       try {
         const list = await streamedList({ ...options, onProgress, signal: guard.signal });
         if (list !== undefined) return list;
+        this.#streams = false;
+        logger?.info(this.#fields({}), 'the server does not stream lists; they come in pages');
+      } catch (error) {
+        if (signal.aborted || !(guard.wasSilent || mayComeInPages(error))) throw error;
+        logger?.warn(this.#fields({ err: error }), 'a streamed list failed; it is tried in pages');
       } finally {
         guard.end();
       }
-      this.#streams = false;
-      logger?.info(this.#fields({}), 'the server does not stream lists; they come in pages');
     }
     return await pagedList({ ...options, onProgress: () => this.#heard(), signal }, pageSize);
   }

@@ -21,7 +21,7 @@ export interface KubeClientSettings {
   logger?: Logger | undefined;
   /** Connections for requests; watches have their own. Default 32. */
   connections?: number | undefined;
-  /** Deadline of a read with its retries, when the call gives none. Default 30 s. */
+  /** Deadline of a list with its retries, when the call gives none. Default 30 s. */
   readTimeoutMs?: number | undefined;
   /**
    * `?timeout=` of every mutation: when it has passed, the server has either carried the mutation out or never will.

@@ -50,6 +50,11 @@ describe('checkTemplate', () => {
       { volumes: [{ name: 't', projected: { sources: [{ serviceAccountToken: {} }] } }] },
       'allowServiceAccountToken',
     ],
+    [
+      'podCertificate',
+      { volumes: [{ name: 't', projected: { sources: [{ podCertificate: {} }] } }] },
+      'allowServiceAccountToken',
+    ],
     ['privileged', agent({ privileged: true }), 'allowPrivileged'],
     ['allowPrivilegeEscalation', agent({ allowPrivilegeEscalation: true }), 'allowPrivileged'],
     ['capabilities.add', agent({ capabilities: { add: ['SYS_ADMIN'] } }), 'allowPrivileged'],

@@ -82,11 +82,10 @@ function volumes(spec: TemplateSpec, policy: SessionPodPolicy): string[] {
     }
     if (!policy.allowHostPath && volume.hostPath !== undefined)
       problems.push(refused(`${path}.hostPath`, 'allowHostPath'));
-    if (
-      !policy.allowServiceAccountToken &&
-      volume.projected?.sources?.some((s) => s.serviceAccountToken !== undefined)
-    ) {
-      problems.push(refused(`${path}.projected.serviceAccountToken`, 'allowServiceAccountToken'));
+    for (const source of policy.allowServiceAccountToken ? [] : (volume.projected?.sources ?? [])) {
+      for (const identity of ['serviceAccountToken', 'podCertificate'] as const)
+        if (source[identity] !== undefined)
+          problems.push(refused(`${path}.projected.${identity}`, 'allowServiceAccountToken'));
     }
   }
   return problems;

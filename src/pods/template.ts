@@ -36,7 +36,11 @@ const volume = z.looseObject({
   name: z.string(),
   hostPath: z.unknown().optional(),
   projected: z
-    .looseObject({ sources: z.array(z.looseObject({ serviceAccountToken: z.unknown().optional() })).optional() })
+    .looseObject({
+      sources: z
+        .array(z.looseObject({ serviceAccountToken: z.unknown().optional(), podCertificate: z.unknown().optional() }))
+        .optional(),
+    })
     .optional(),
 });
 

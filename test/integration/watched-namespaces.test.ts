@@ -25,6 +25,10 @@ test('a watched namespace that is deleted, and its rights with it, holds up neit
   const first = await stays.leader(options);
   await stays.settled(await stays.burst('agent', 1, 'before'));
   await goes.settled(await goes.burst('agent', 1, 'before'));
+  // One that is in the middle of its life when its namespace goes.
+  await goes.agent('endless', 5, {}, {});
+  await goes.burst('endless', 1, 'caught');
+  await goes.kube.sessionInPhase('caught-0', 'Running');
 
   await cluster.kubectl(['delete', 'namespace', goes.namespace, '--wait', '--timeout=60s']);
   await stays.settled(await stays.burst('agent', 1, 'present'));

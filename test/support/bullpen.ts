@@ -6,6 +6,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { CommandOutput } from '../cluster/run.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { dropAccount } from './controller-account.ts';
 import { ControllerProcess, type ControllerOptions } from './controller-process.ts';
 import { applyCrds } from './crds.ts';
 import { TestKube } from './kube.ts';
@@ -37,6 +38,7 @@ export class Bullpen {
   readonly cluster: Cluster;
   readonly kube: TestKube;
   readonly namespace: string;
+  #options: BullpenOptions = {};
   #controller: ControllerProcess | undefined;
 
   constructor(cluster: Cluster, namespace: string) {
@@ -50,14 +52,17 @@ export class Bullpen {
     return this.#controller;
   }
 
-  async open({ labels = {}, alsoWatch = [], config }: BullpenOptions): Promise<void> {
+  async open(options: BullpenOptions): Promise<void> {
+    this.#options = options;
     await applyCrds(this.cluster);
-    await this.kube.createNamespace(labels);
-    this.#controller = await ControllerProcess.startLeading(this.cluster, {
-      namespace: this.namespace,
-      watchNamespaces: [this.namespace, ...alsoWatch],
-      ...(config && { config }),
-    });
+    await this.kube.createNamespace(options.labels);
+    await this.#startController();
+  }
+
+  /** Kills the controller (SIGKILL) and starts another; resolves when that leads. */
+  async replaceController(): Promise<void> {
+    await this.controller.kill();
+    await this.#startController();
   }
 
   /** Ends what still runs, so that it does not take from the tests that follow, and then the controller. */
@@ -69,6 +74,7 @@ export class Bullpen {
       if (level === 'error' || level === 'text') report(`the controller said: ${msg} ${JSON.stringify(err)}`);
     }
     await this.#controller?.stop();
+    await dropAccount(this.cluster, this.namespace);
     await this.kube.close();
   }
 
@@ -109,6 +115,15 @@ export class Bullpen {
     const path = `/api/v1/namespaces/${this.namespace}/pods/${pod}/eviction`;
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace: this.namespace } };
     await this.kubectl(['create', '--raw', path, '--filename', '-'], eviction);
+  }
+
+  async #startController(): Promise<void> {
+    const { alsoWatch = [], config } = this.#options;
+    this.#controller = await ControllerProcess.startLeading(this.cluster, {
+      namespace: this.namespace,
+      watchNamespaces: [this.namespace, ...alsoWatch],
+      ...(config && { config }),
+    });
   }
 }
 

@@ -148,8 +148,12 @@ export class ChaosProxy {
     if (fault === 'lose-request') response.destroy();
     else if (fault === 'silence-before') return;
     else if (typeof fault === 'object' && 'status' in fault) answerInstead(response, fault);
-    else if (call.watch || call.stream) await this.#relay(call, message, response);
-    else {
+    else if (call.watch || call.stream) {
+      // Nothing is carried out by these: a reply that is lost is all that can happen to them.
+      if (fault === 'lose-reply') rule?.onHit(call);
+      if (fault === 'lose-reply') response.destroy();
+      else if (fault !== 'silence') await this.#relay(call, message, response);
+    } else {
       const reply = await this.#carryOut(call, message, body);
       // The moment at which it is done and nobody knows.
       if (fault === 'lose-reply') rule?.onHit(call);

@@ -39,6 +39,13 @@ export async function grantRights(cluster: Cluster, namespace: string, values: V
   await cluster.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input });
 }
 
+/** Takes the account's rights away that are not in its namespace; the rest goes with that. */
+export async function dropAccount(cluster: Cluster, namespace: string): Promise<void> {
+  if (!accounts.delete(namespace)) return;
+  const names = [ACCOUNT, `${ACCOUNT}-nodes`].map((name) => `${namespace}-${name}`);
+  await cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', '--ignore-not-found', ...names]);
+}
+
 async function makeAccount(cluster: Cluster, namespace: string, values: Values): Promise<ControllerAccount> {
   await grantRights(cluster, namespace, values);
   const token = await cluster.kubectl(['create', 'token', ACCOUNT, '--namespace', namespace, '--duration', '24h']);

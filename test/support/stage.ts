@@ -8,6 +8,7 @@ import { pods } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { startFakeKubelet, type FakeKubelet, type PodScript } from '../cluster/fake-kubelet.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { dropAccount } from './controller-account.ts';
 import { ControllerProcess, type ControllerOptions } from './controller-process.ts';
 import { applyCrds } from './crds.ts';
 import { TestKube } from './kube.ts';
@@ -216,6 +217,7 @@ export class Scene {
     );
     await this.#recorder.close();
     await this.#stage.cluster.kubectl(['delete', 'namespace', this.namespace, '--wait=false']);
+    await dropAccount(this.#stage.cluster, this.namespace);
     await this.kube.close();
   }
 
