@@ -16,7 +16,7 @@ export interface ControllerAccount {
   kubeconfig: string;
 }
 
-const accounts = new Map<string, Promise<ControllerAccount>>();
+const accounts = new WeakMap<Cluster, Map<string, Promise<ControllerAccount>>>();
 
 /**
  * The account of the controllers whose lease is in this namespace. What the chart's RBAC forgets, no test of the controller
@@ -27,9 +27,11 @@ export function controllerAccount(
   namespace: string,
   values: Values = {},
 ): Promise<ControllerAccount> {
-  const made = accounts.get(namespace) ?? makeAccount(cluster, namespace, values);
-  accounts.set(namespace, made);
-  return made;
+  const known = accounts.get(cluster) ?? new Map<string, Promise<ControllerAccount>>();
+  accounts.set(cluster, known);
+  const account = known.get(namespace) ?? makeAccount(cluster, namespace, values);
+  known.set(namespace, account);
+  return account;
 }
 
 /** Gives that account the rights that the chart gives it with these values; again does no harm. */
@@ -41,7 +43,7 @@ export async function grantRights(cluster: Cluster, namespace: string, values: V
 
 /** Takes the account's rights away that are not in its namespace; the rest goes with that. */
 export async function dropAccount(cluster: Cluster, namespace: string): Promise<void> {
-  if (!accounts.delete(namespace)) return;
+  if (accounts.get(cluster)?.delete(namespace) !== true) return;
   const names = [ACCOUNT, `${ACCOUNT}-nodes`].map((name) => `${namespace}-${name}`);
   await cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', '--ignore-not-found', ...names]);
 }
