@@ -4,6 +4,7 @@ import { connectCluster } from '../cluster/vitest-setup.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { isMutation, type ProxiedCall } from '../support/proxied-call.ts';
+import { expectAllRan } from '../support/expect-all-ran.ts';
 import { Stage, type Scene } from '../support/stage.ts';
 
 /** Two controllers at once: one leads, the other stands by, and whatever happens to the leader, work goes on and is done once. */
@@ -27,14 +28,6 @@ async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy;
   const proxy = await ChaosProxy.start(stage.cluster);
   const first = await scene.leader({ proxy });
   return { scene, proxy, first };
-}
-
-async function expectAllRan(scene: Scene, names: string[]): Promise<void> {
-  await scene.settled(names);
-  const { violations, podsCreated, sessions } = await scene.replay();
-  expect(violations).toEqual([]);
-  expect(podsCreated).toBe(names.length);
-  expect([...sessions.values()].map(({ status }) => status?.reason)).toEqual(names.map(() => 'Completed'));
 }
 
 const secondsSince = (since: number): string => `${((Date.now() - since) / 1000).toFixed(1)} s`;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
+import { expectAllRan } from '../support/expect-all-ran.ts';
 import { Stage, type Scene } from '../support/stage.ts';
 
 /** A controller that sees the cluster late, or not at all for a while: the cap holds and nothing is started twice. */
@@ -24,14 +25,6 @@ async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy 
   const proxy = await ChaosProxy.start(stage.cluster);
   await scene.leader({ proxy });
   return { scene, proxy };
-}
-
-async function expectAllRan(scene: Scene, names: string[]): Promise<void> {
-  await scene.settled(names);
-  const { violations, podsCreated, sessions } = await scene.replay();
-  expect(violations).toEqual([]);
-  expect(podsCreated).toBe(names.length);
-  expect([...sessions.values()].map(({ status }) => status?.reason)).toEqual(names.map(() => 'Completed'));
 }
 
 describe.concurrent('in the middle of a burst', () => {

@@ -8,7 +8,7 @@ import { Cluster } from './cluster.ts';
 import { Kubelet, type Workload } from './kubelet.ts';
 import { Lease } from './lease.ts';
 import type { Request } from './network.ts';
-import { randomFrom } from './random.ts';
+import { seeded } from '../support/random.ts';
 import { Replica } from './replica.ts';
 import type { Setting } from './scenario.ts';
 import { Truth } from './truth.ts';
@@ -102,7 +102,7 @@ export class World {
       server: this.server,
       clock: this.clock,
       skewMs: skews[number % skews.length] ?? 0,
-      random: randomFrom(setting.seed + number),
+      random: seeded(setting.seed + number),
       latencies: setting.latencies,
       mayWrite: (asking) => this.lease.mayWrite(asking),
       onRequest: (request) => this.requests.push(request),
