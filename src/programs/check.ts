@@ -3,7 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { agents, sessions } from '../api/resources.ts';
 import { systemClock } from '../kube/clock.ts';
 import { KubeClient } from '../kube/client.ts';
-import { isNotFound } from '../kube/errors.ts';
+import { KubeError } from '../kube/errors.ts';
 import type { Resource } from '../kube/resources.ts';
 import { version } from '../version.ts';
 
@@ -33,7 +33,7 @@ export async function runCheck(_env: NodeJS.ProcessEnv, signal: AbortSignal, arg
       try {
         await api.list(resource, { limit: 1, namespace });
       } catch (error) {
-        if (!isNotFound(error)) throw error;
+        if (!(error instanceof KubeError && error.code === 404)) throw error;
         throw new Error(`the API server does not know ${resource.plural}: are the CRDs installed?`, { cause: error });
       }
       process.stdout.write(`${resource.plural}.${resource.group} are served\n`);

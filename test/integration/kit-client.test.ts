@@ -184,9 +184,11 @@ describe.concurrent('reads', () => {
     await watch().catch((error: unknown) => expect(isGone(error)).toBe(true));
   });
 
-  test('what does not exist is NotFound, also when its resource does not', async () => {
+  test('what does not exist is NotFound; what is not served is not, for it may be served in a moment', async () => {
     expect(isNotFound(await failure(api.get(configMaps, { namespace, name: 'never' })))).toBe(true);
     const nothing = { ...configMaps, group: 'nothing.example', plural: 'nothings' };
-    expect(isNotFound(await failure(api.get(nothing, { namespace, name: 'never' })))).toBe(true);
+    const error = await failure(api.get(nothing, { namespace, name: 'never' }));
+    expect(error).toMatchObject({ code: 404, reason: 'NotServed' });
+    expect(isNotFound(error)).toBe(false);
   });
 });
