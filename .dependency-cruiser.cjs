@@ -12,6 +12,7 @@ module.exports = {
     only('kube'),
     only('telemetry'),
     only('pods', 'api', 'kube'),
+    only('supervisor', 'kube'),
     only('usage', 'api', 'kube', 'telemetry'),
     only('controller', 'api', 'kube', 'pods', 'usage', 'telemetry'),
     {

@@ -1,6 +1,7 @@
 /**
  * Bundles the programs into `dist/main.js`: one file, because a controller or a command line must not spend a second
- * on importing packages. `node --enable-source-maps dist/main.js controller` runs it. An argument names another folder than `dist`:
+ * on importing packages. `node --enable-source-maps dist/main.js controller` runs it. The supervisor has a file of its own, `dist/supervisor.js`:
+ * it is in every session pod, and must start and live with as little as can be. An argument names another folder than `dist`:
  * a run of tests has its own, so that a build beside it does not take the programs away.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -39,8 +40,8 @@ const { name, version, license } = JSON.parse(await readFile(`${root}package.jso
 await rm(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/main.ts'],
-  outfile: `${dist}/main.js`,
+  entryPoints: { main: 'src/main.ts', supervisor: 'src/supervisor-main.ts' },
+  outdir: dist,
   bundle: true,
   platform: 'node',
   target: 'node24',
@@ -65,8 +66,10 @@ const { metafile } = await build({
   logLevel: 'warning',
 });
 
-const map = JSON.parse(await readFile(`${dist}/main.js.map`, 'utf8')) as SourceMap;
-await writeFile(`${dist}/main.js.map`, JSON.stringify(ownSourceMap(map)));
+for (const program of ['main', 'supervisor']) {
+  const map = JSON.parse(await readFile(`${dist}/${program}.js.map`, 'utf8')) as SourceMap;
+  await writeFile(`${dist}/${program}.js.map`, JSON.stringify(ownSourceMap(map)));
+}
 const bundled = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
 await writeFile(`${dist}/LICENSES.txt`, await thirdPartyNotices(bundled, root));
 await writeFile(`${dist}/package.json`, `${JSON.stringify({ name, version, license, type: 'module' }, null, 2)}\n`);

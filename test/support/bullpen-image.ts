@@ -28,7 +28,7 @@ export async function loadBullpenImage(cluster: Cluster): Promise<void> {
 async function bullpenImage(programs: string): Promise<ImageSpec> {
   const base = await nodeImage();
   const files = await Promise.all(
-    ['main.js', 'main.js.map', 'package.json'].map(async (name) => ({
+    ['main.js', 'main.js.map', 'supervisor.js', 'supervisor.js.map', 'package.json'].map(async (name) => ({
       path: `app/${name}`,
       content: { kind: 'text' as const, text: await readFile(join(programs, name)) },
     })),

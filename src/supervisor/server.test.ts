@@ -1,0 +1,235 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { SignJWT } from 'jose';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSupervisorServer } from './server.ts';
+import type { BoundSession } from './session.ts';
+import { bodyDigest, Verifier } from './verifier.ts';
+import type { BindReply, BindRequest, Operation } from './wire.ts';
+
+const POD = 'pod-uid';
+const controller = generateKeyPairSync('ed25519');
+const gateway = generateKeyPairSync('ed25519');
+const stranger = generateKeyPairSync('ed25519');
+
+function publicKey(key: KeyObject, kid: string) {
+  const { x = '' } = key.export({ format: 'jwk' });
+  return { kid, kty: 'OKP' as const, crv: 'Ed25519' as const, x };
+}
+
+const request: BindRequest = {
+  uid: 'session-uid',
+  sessionId: 'id',
+  body: '{}',
+  headers: {},
+  maxSessionSeconds: 60,
+  startTimeoutSeconds: 10,
+};
+
+let server: Server;
+let url: string;
+let bound: BindRequest[];
+let ended: string[];
+let reply: BindReply;
+
+beforeEach(async () => {
+  bound = [];
+  ended = [];
+  reply = { state: 'started', startedAt: 1 };
+  const verifier = await Verifier.create(POD, {
+    controller: [publicKey(controller.publicKey, 'c1')],
+    gateway: [publicKey(gateway.publicKey, 'g1')],
+  });
+  let session: BoundSession | undefined;
+  server = createSupervisorServer({
+    verifier,
+    session: () => session,
+    bind: (wanted) => {
+      bound.push(wanted);
+      session = {
+        uid: wanted.uid,
+        get reply() {
+          return reply;
+        },
+        settled: () => Promise.resolve(),
+        end: (outcome: string) => ended.push(outcome),
+      } as unknown as BoundSession;
+      return session;
+    },
+    agentReady: () => Promise.resolve(true),
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await once(server, 'close');
+});
+
+interface TokenOptions {
+  key?: KeyObject;
+  kid?: string;
+  iss?: string;
+  aud?: string;
+  sub?: string;
+  op?: Operation;
+  body?: string;
+  expiresIn?: number;
+}
+
+function token(body: string, options: TokenOptions = {}): Promise<string> {
+  const { key = controller.privateKey, kid = 'c1', iss = 'controller', aud = POD, sub = 'session-uid' } = options;
+  return new SignJWT({ op: options.op ?? 'bind', body: options.body ?? bodyDigest(body) })
+    .setProtectedHeader({ alg: 'EdDSA', kid })
+    .setIssuer(iss)
+    .setAudience(aud)
+    .setSubject(sub)
+    .setExpirationTime(Math.floor(Date.now() / 1000) + (options.expiresIn ?? 30))
+    .sign(key);
+}
+
+async function put(body: string, options: TokenOptions = {}, authorization?: string): Promise<Response> {
+  const headers = { authorization: authorization ?? `Bearer ${await token(body, options)}` };
+  return await fetch(`${url}/session`, { method: 'PUT', headers, body });
+}
+
+describe('PUT /session', () => {
+  it('binds the pod, and again to the same session is the same', async () => {
+    const body = JSON.stringify(request);
+    for (const _ of [1, 2]) {
+      const answer = await put(body);
+      expect([answer.status, await answer.json()]).toEqual([200, { state: 'started', startedAt: 1 }]);
+    }
+    expect(bound).toEqual([request]);
+  });
+
+  it('says 202 while the agent is not ready', async () => {
+    reply = { state: 'waiting' };
+    expect((await put(JSON.stringify(request))).status).toBe(202);
+  });
+
+  it('refuses another session', async () => {
+    await put(JSON.stringify(request));
+    const other = JSON.stringify({ ...request, uid: 'other-uid' });
+    const answer = await put(other, { sub: 'other-uid' });
+    expect([answer.status, await answer.json()]).toMatchObject([409, { code: 'AnotherSession' }]);
+    expect(bound).toHaveLength(1);
+  });
+
+  it('binds once when two come at the same moment', async () => {
+    const bodies = ['session-uid', 'other-uid'].map((uid) => JSON.stringify({ ...request, uid }));
+    const [first = '', second = ''] = bodies;
+    const answers = await Promise.all([put(first), put(second, { sub: 'other-uid' })]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(bound).toHaveLength(1);
+  });
+
+  it.each<[string, TokenOptions]>([
+    ['for another pod', { aud: 'other-pod' }],
+    ['for another session', { sub: 'other-uid' }],
+    ['for another operation', { op: 'stop' }],
+    ['for another body', { body: bodyDigest('something else') }],
+    ['that has expired', { expiresIn: -120 }],
+    ['of the gateway', { key: gateway.privateKey, kid: 'g1', iss: 'gateway' }],
+    ['of the gateway that says it is the controller', { key: gateway.privateKey, kid: 'g1' }],
+    ['signed by a stranger', { key: stranger.privateKey }],
+    ['with a key that is not known', { kid: 'c2' }],
+  ])('refuses a token %s, and nothing happens', async (_name, options) => {
+    const answer = await put(JSON.stringify(request), options);
+    expect([400, 401]).toContain(answer.status);
+    expect(bound).toEqual([]);
+  });
+
+  it.each([
+    ['none', ''],
+    ['no bearer', 'Basic YTpi'],
+    ['not signed', `Bearer ${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.`],
+    ['not a token', 'Bearer a.b.c'],
+  ])('refuses authorization that is %s', async (_name, authorization) => {
+    expect((await put(JSON.stringify(request), {}, authorization)).status).toBe(401);
+    expect(bound).toEqual([]);
+  });
+
+  it('refuses what is signed and yet no session', async () => {
+    for (const body of [
+      '',
+      'null',
+      '{}',
+      JSON.stringify({ ...request, more: 1 }),
+      JSON.stringify({ ...request, maxSessionSeconds: -1 }),
+    ])
+      expect((await put(body)).status).toBe(400);
+    expect(bound).toEqual([]);
+  });
+
+  it('takes a body of 1 MB, and refuses 9 MB without holding it', async () => {
+    const big = JSON.stringify({ ...request, body: JSON.stringify('ü'.repeat(500_000)) });
+    expect((await put(big)).status).toBe(200);
+    expect(bound[0]?.body).toBe(JSON.stringify('ü'.repeat(500_000)));
+    const huge = 'x'.repeat(9 * 1024 * 1024);
+    const status = await put(huge, { body: 'any' }).then(
+      (answer) => answer.status,
+      () => 'closed',
+    );
+    expect([413, 'closed']).toContain(status);
+  });
+});
+
+describe('DELETE /session', () => {
+  const stop = async (options: TokenOptions = {}): Promise<number> => {
+    const headers = { authorization: `Bearer ${await token('', { op: 'stop', ...options })}` };
+    return (await fetch(`${url}/session`, { method: 'DELETE', headers })).status;
+  };
+
+  it('ends the session that the pod serves, and no other', async () => {
+    expect(await stop()).toBe(409);
+    await put(JSON.stringify(request));
+    expect(await stop({ sub: 'other-uid' })).toBe(409);
+    expect(await stop({ op: 'bind' })).toBe(401);
+    expect(ended).toEqual([]);
+    expect(await stop()).toBe(200);
+    await expect.poll(() => ended).toEqual(['Stopped']);
+  });
+});
+
+it('answers 404 to anything else, and its health', async () => {
+  expect((await fetch(`${url}/livez`)).status).toBe(200);
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  for (const path of ['/', '/bot', '/session/', '//session', '/session/../bot'])
+    expect((await fetch(`${url}${path}`, { method: 'POST', body: '{}' })).status).toBe(404);
+});
+
+it('survives whatever is sent to it, and binds nothing', async () => {
+  const line = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc.constantFrom(
+      'PUT /session HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n',
+      'PUT /session HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n',
+      'PUT /session HTTP/1.1\r\nhost: a\r\nauthorization: Bearer a.b.c\r\ncontent-length: 99999999999\r\n\r\n{',
+      'GET /readyz HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n',
+      'GET http://[::bad/ HTTP/1.1\r\n\r\n',
+      'CONNECT a:1 HTTP/1.1\r\n\r\n',
+      `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n\r\n`,
+    ),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 4 }), async (lines) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      for (const text of lines) socket.write(text);
+      socket.end();
+      socket.resume();
+      await once(socket, 'close');
+    }),
+    { numRuns: 200 },
+  );
+  expect((await fetch(`${url}/livez`)).status).toBe(200);
+  expect(bound).toEqual([]);
+});

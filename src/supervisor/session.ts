@@ -1,0 +1,133 @@
+import { type Clock, sleep } from '../kube/clock.ts';
+import type { AgentClient, BotResult } from './agent-client.ts';
+import type { BindReply, BindRequest, SupervisorOutcome, TerminationMessage } from './wire.ts';
+
+/** How often the agent is asked whether it is ready: at once, and then less and less often. */
+const READY_POLL_MS = { first: 25, longest: 250, factor: 1.2 };
+
+/** An agent that was told its limit ends a moment before we would cut it: that is the limit, too. */
+const LIMIT_SLACK_MS = 1_000;
+
+type State = 'waiting' | 'started' | 'over';
+
+export interface SessionDeps {
+  request: BindRequest;
+  agent: Pick<AgentClient, 'ready' | 'bot'>;
+  clock: Clock;
+  /** Called once: the record of the session. The process ends then, and the pod with it. */
+  onOver: (record: TerminationMessage) => void;
+}
+
+/**
+ * The one session of this pod: waits for the agent, calls it once, and notices its end. Whatever happens after the call has
+ * begun, it is never made again.
+ */
+export class BoundSession {
+  readonly uid: string;
+  readonly #deps: SessionDeps;
+  readonly #ending = new AbortController();
+  readonly #changed = new EventTarget();
+  #state: State = 'waiting';
+  #delivered = false;
+  #startedAt: { wall: number; monotonic: number } | undefined;
+
+  constructor(deps: SessionDeps) {
+    this.uid = deps.request.uid;
+    this.#deps = deps;
+  }
+
+  get reply(): BindReply {
+    return { state: this.#state, ...(this.#startedAt && { startedAt: this.#startedAt.wall }) };
+  }
+
+  /** Runs the session to its end. Never rejects. */
+  async run(): Promise<void> {
+    const { agent, clock, request } = this.#deps;
+    const deadline = clock.monotonic() + request.startTimeoutSeconds * 1000;
+    for (let delay = READY_POLL_MS.first; ; delay = Math.min(delay * READY_POLL_MS.factor, READY_POLL_MS.longest)) {
+      const readiness = await agent.ready();
+      if (this.#isOver) return;
+      if (readiness === 'ready') {
+        const result = await this.#call();
+        if (this.#isOver) return;
+        if (result.kind !== 'notSent') {
+          this.#ended(result);
+          return;
+        }
+        // It went away between its readiness and the call, which never left.
+      }
+      if (clock.monotonic() >= deadline) {
+        this.end('NeverReady', { message: 'the agent was not ready within its start timeout' });
+        return;
+      }
+      await sleep(clock, delay, this.#ending.signal).catch(() => undefined);
+      if (this.#isOver) return;
+    }
+  }
+
+  /** Ends the session now, whatever the agent does. */
+  end(outcome: SupervisorOutcome, more: { httpStatus?: number; message?: string } = {}): void {
+    if (this.#state === 'over') return;
+    this.#setState('over');
+    this.#ending.abort();
+    const { clock, onOver } = this.#deps;
+    onOver({
+      bullpen: 1,
+      session: this.uid,
+      delivered: this.#delivered,
+      outcome,
+      endedAt: clock.now(),
+      ...(this.#startedAt && {
+        startedAt: this.#startedAt.wall,
+        ranMs: Math.round(clock.monotonic() - this.#startedAt.monotonic),
+      }),
+      ...more,
+    });
+  }
+
+  /** Resolves when the session has begun or ended, or after `ms`. */
+  async settled(ms: number): Promise<void> {
+    if (this.#state !== 'waiting') return;
+    const changed = new AbortController();
+    this.#changed.addEventListener('change', () => changed.abort(), { once: true });
+    await sleep(this.#deps.clock, ms, changed.signal).catch(() => undefined);
+  }
+
+  get #isOver(): boolean {
+    return this.#state === 'over';
+  }
+
+  async #call(): Promise<BotResult> {
+    const { request, agent, clock } = this.#deps;
+    const headers = {
+      ...request.headers,
+      'x-daily-session-id': request.sessionId,
+      'x-pcc-max-session-seconds': String(request.maxSessionSeconds),
+    };
+    return await agent.bot(headers, request.body, () => {
+      // It may have ended while the connection was made, and said that nothing was delivered.
+      if (this.#isOver) return false;
+      this.#delivered = true;
+      this.#startedAt = { wall: clock.now(), monotonic: clock.monotonic() };
+      this.#setState('started');
+      const limit = clock.setTimeout(() => this.end('DeadlineExceeded'), request.maxSessionSeconds * 1000);
+      this.#ending.signal.addEventListener('abort', () => limit.cancel(), { once: true });
+      return true;
+    });
+  }
+
+  #ended(result: Exclude<BotResult, { kind: 'notSent' }>): void {
+    const { clock, request } = this.#deps;
+    const ranMs = clock.monotonic() - (this.#startedAt?.monotonic ?? clock.monotonic());
+    if (result.kind === 'broken') this.end('ConnectionBroken', { message: result.message });
+    else if (ranMs >= request.maxSessionSeconds * 1000 - LIMIT_SLACK_MS) this.end('DeadlineExceeded');
+    else if (result.status >= 200 && result.status < 300) this.end('Completed', { httpStatus: result.status });
+    else this.end('AgentError', { httpStatus: result.status, message: `the agent answered ${result.status}` });
+  }
+
+  #setState(state: State): void {
+    if (this.#state === 'over') return;
+    this.#state = state;
+    this.#changed.dispatchEvent(new Event('change'));
+  }
+}
