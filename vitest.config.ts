@@ -24,6 +24,8 @@ export default defineConfig({
         test: {
           ...onCluster,
           name: 'integration',
+          // These mostly wait: also on a machine with two cores two files may run at once.
+          maxWorkers: 2,
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/build.ts', 'test/cluster/setup-control-plane.ts'],
         },
