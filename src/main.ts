@@ -1,7 +1,7 @@
-import { terminationSignal } from './kube/lifecycle.ts';
 import { runCheck } from './programs/check.ts';
 import { runController } from './programs/controller.ts';
 import { runRelease } from './programs/release.ts';
+import { runToEnd } from './programs/run-to-end.ts';
 
 const PROGRAMS: Record<string, (env: NodeJS.ProcessEnv, signal: AbortSignal, args: string[]) => Promise<void>> = {
   controller: runController,
@@ -23,12 +23,4 @@ if (program === undefined) {
   process.exit(name === '--help' ? 0 : 2);
 }
 
-try {
-  await program(process.env, terminationSignal(process), args);
-  process.exit(0);
-} catch (error) {
-  process.stderr.write(
-    `${JSON.stringify({ level: 'fatal', msg: error instanceof Error ? error.message : String(error) })}\n`,
-  );
-  process.exit(1);
-}
+await runToEnd((signal) => program(process.env, signal, args));

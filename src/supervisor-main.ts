@@ -1,12 +1,4 @@
-import { terminationSignal } from './kube/lifecycle.ts';
+import { runToEnd } from './programs/run-to-end.ts';
 import { runSupervisor } from './programs/supervisor.ts';
 
-try {
-  await runSupervisor(process.env, terminationSignal(process));
-  process.exit(0);
-} catch (error) {
-  process.stderr.write(
-    `${JSON.stringify({ level: 'fatal', msg: error instanceof Error ? error.message : String(error) })}\n`,
-  );
-  process.exit(1);
-}
+await runToEnd((signal) => runSupervisor(process.env, signal));

@@ -300,6 +300,19 @@ describe('a session that is over', () => {
     expect(plan(ended, undefined, 70)).toEqual({ deleteSession: true });
   });
 
+  it('lives from when it was found to be over, by our clock, however wrong that of its node is', () => {
+    const found = {
+      type: 'Finished',
+      status: 'True' as const,
+      reason: 'Completed',
+      message: '',
+      lastTransitionTime: at(40),
+    };
+    const late = makeSession('a', { spec: ended.spec, status: { ...ended.status, conditions: [found] } });
+    expect(plan(late, undefined, 70)).toEqual({ requeueAfterMs: 30_000 });
+    expect(plan(late, undefined, 100)).toEqual({ deleteSession: true });
+  });
+
   it('never changes its phase again, whatever its pod shows', () => {
     const pod = makePod(ended, { status: running(at(2)) });
     expect(plan(ended, pod, 20).status).toBeUndefined();

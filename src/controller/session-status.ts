@@ -10,6 +10,10 @@ import { sessionSeconds } from '../usage/session-seconds.ts';
 import type { Outcome } from './session-outcome.ts';
 
 /** Ended and Rejected are final: such a Session is never planned for again, only forgotten. */
+export function isFinished(session: Session): boolean {
+  return session.status?.phase === 'Ended' || session.status?.phase === 'Rejected';
+}
+
 /**
  * When a finished Session was found to be over, by our own clock (milliseconds since the epoch): what it is kept for counts from here.
  * `endedAt` is mostly the kubelet's, whose clock may be another. NaN while it is not over.
@@ -17,10 +21,6 @@ import type { Outcome } from './session-outcome.ts';
 export function finishedAt({ status }: Session): number {
   const finished = status?.conditions?.find(({ type, status: is }) => type === 'Finished' && is === 'True');
   return Date.parse(finished?.lastTransitionTime ?? status?.endedAt ?? '');
-}
-
-export function isFinished(session: Session): boolean {
-  return session.status?.phase === 'Ended' || session.status?.phase === 'Rejected';
 }
 
 /** Admitted and not over: it holds one of its Agent's places. */

@@ -66,7 +66,8 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
  * - the version has expired (410, as status or as event): list, then watch;
  * - the watch fails in another way, or sends what is no event: list, for the same thing would come again;
  * - the watch falls silent although bookmarks are due every minute: the connection is dead, or the version lies in the
- *   server's future (a restored backup), so list.
+ *   server's future (a restored backup), so list;
+ * - the namespace may not be listed any more: say so, and keep asking.
  */
 export class Reflector<T extends KubeObject> {
   readonly #options: ReflectorOptions<T>;
