@@ -3,7 +3,7 @@ const only = (folder, ...allowed) => ({
   name: `${folder}-imports-only-${allowed.join('-and-') || 'itself'}`,
   severity: 'error',
   from: { path: `^src/${folder}/` },
-  to: { path: '^src/', pathNot: [`^src/${folder}/`, ...allowed.map((other) => `^src/${other}/`)] },
+  to: { path: '^src/', pathNot: [`^src/${folder}/`, ...allowed.map((other) => (other.includes('/') ? `^src/${other}[.]ts$` : `^src/${other}/`))] },
 });
 
 module.exports = {
@@ -11,10 +11,10 @@ module.exports = {
     only('api'),
     only('kube'),
     only('telemetry'),
-    only('pods', 'api', 'kube'),
+    only('pods', 'api', 'kube', 'supervisor/wire'),
     only('supervisor', 'kube'),
     only('usage', 'api', 'kube', 'telemetry'),
-    only('controller', 'api', 'kube', 'pods', 'usage', 'telemetry'),
+    only('controller', 'api', 'kube', 'pods', 'usage', 'telemetry', 'supervisor/wire'),
     {
       name: 'no-cycles',
       severity: 'error',

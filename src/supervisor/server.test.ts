@@ -7,8 +7,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSupervisorServer } from './server.ts';
 import type { BoundSession } from './session.ts';
-import { bodyDigest, Verifier } from './verifier.ts';
-import type { BindReply, BindRequest, Operation } from './wire.ts';
+import { Verifier } from './verifier.ts';
+import { bodyDigest, type BindReply, type BindRequest, type Operation } from './wire.ts';
 
 const POD = 'pod-uid';
 const controller = generateKeyPairSync('ed25519');

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { bindRequest, type BindRequest } from './wire.ts';
-import { bodyDigest, type Verifier } from './verifier.ts';
+import { bindRequest, bodyDigest, type BindRequest } from './wire.ts';
+import type { Verifier } from './verifier.ts';
 import type { BoundSession } from './session.ts';
 
 /** A body of 1 MB whose every character JSON escapes, and room for the rest. */

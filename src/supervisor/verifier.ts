@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { importJWK, jwtVerify, type CryptoKey, type JWTPayload } from 'jose';
 import { signers, tokenClaims, type Operation, type PublicKeys, type TokenClaims } from './wire.ts';
 
@@ -55,9 +54,4 @@ export class Verifier {
     const claims = tokenClaims.safeParse(payload);
     return claims.success && claims.data.op === operation ? claims.data : undefined;
   }
-}
-
-/** The claim that ties a token to the body of its request. */
-export function bodyDigest(body: Buffer | string): string {
-  return createHash('sha256').update(body).digest('base64url');
 }

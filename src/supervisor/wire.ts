@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 /** Where the supervisor listens. The agent starts first and may hold the ports that people commonly use. */
@@ -24,6 +25,11 @@ export const tokenClaims = z.object({
   exp: z.int(),
 });
 export type TokenClaims = z.infer<typeof tokenClaims>;
+
+/** The claim `body` of a token for a request with this body. */
+export function bodyDigest(body: Buffer | string): string {
+  return createHash('sha256').update(body).digest('base64url');
+}
 
 /** A public key as JWK. Its `kid` says which one of several; there are several while keys are rotated. */
 const publicKey = z.object({
