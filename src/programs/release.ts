@@ -10,7 +10,7 @@ import { isInvalid, isNotFound } from '../kube/errors.ts';
 import { removeFinalizerPatch } from '../kube/finalizers.ts';
 import { LeaderElector } from '../kube/leader-election.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
-import { pods, refOf, type Resource } from '../kube/resources.ts';
+import { pods, refOf, secrets, type ObjectRef, type Resource } from '../kube/resources.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { version } from '../version.ts';
 
@@ -29,7 +29,7 @@ const MUTATION_TIMEOUT_MS = 5000;
  * Lets go of all session pods before an uninstall, so that no finalizer is left that nobody serves.
  *
  * Scales the controller to nothing and takes its lease, which the leader gives up as it stops: from then on nobody puts
- * the finalizer on a pod again. Sessions that run go on; their own deadline, which the kubelet keeps, still ends them.
+ * the finalizer on a pod again, or makes signing keys. Sessions that run go on; their own deadline, which the kubelet keeps, still ends them.
  */
 export async function runRelease(env: NodeJS.ProcessEnv, signal: AbortSignal, args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { deployment: { type: 'string' } } });
@@ -62,6 +62,8 @@ export async function runRelease(env: NodeJS.ProcessEnv, signal: AbortSignal, ar
         if (!cleanHandover) await sleep(systemClock, MUTATION_TIMEOUT_MS, leading);
         const scopes = config.watchNamespaces.length === 0 ? [undefined] : config.watchNamespaces;
         for (const namespace of scopes) released += await releasePods(api, namespace, leading);
+        // Nobody signs any more, and a key that is of no use is only a risk.
+        await deleteKeys(api, { namespace: config.namespace, name: config.supervisor.keysSecret });
         done.abort();
       },
     });
@@ -82,6 +84,14 @@ async function scaleDown(api: KubeClient, deployment: { namespace: string; name:
     );
   } catch (error) {
     if (!isNotFound(error)) throw error; // Deleted by hand already.
+  }
+}
+
+async function deleteKeys(api: KubeClient, secret: ObjectRef): Promise<void> {
+  try {
+    await api.delete(secrets, secret);
+  } catch (error) {
+    if (!isNotFound(error)) throw error; // Never made, or deleted by an earlier try.
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agents, sessions } from '../../src/api/resources.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
-import { leases, networkPolicies, podDisruptionBudgets, pods } from '../../src/kube/resources.ts';
+import { leases, networkPolicies, podDisruptionBudgets, pods, secrets } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { BULLPEN_IMAGE, loadBullpenImage } from '../support/bullpen-image.ts';
@@ -120,6 +120,7 @@ describe('the chart', () => {
     await kube.createSession('survivor', { agent: 'polite' });
     const running = await kube.sessionInPhase('survivor', 'Running');
     await helm('uninstall', 'bullpen', '--wait', '--timeout', '3m');
+    await system.gone(secrets, 'bullpen-controller-keys');
     const { items } = await kube.api.list(pods, { namespace: NAMESPACE });
     expect(items.flatMap(({ metadata }) => metadata.finalizers ?? [])).toEqual([]);
     const pod = items.find(({ metadata }) => metadata.uid === running.status?.podUID);

@@ -101,13 +101,17 @@ test.each<[verb: string, resource: string, where?: object]>([
   ['create', 'events.events.k8s.io'],
   ['create', 'leases.coordination.k8s.io'],
   ['update', 'leases.coordination.k8s.io', { namespace, name: controller }],
+  ['create', 'secrets'],
+  ['update', 'secrets', { namespace, name: `${controller}-keys` }],
 ])('the controller may %s %s', async (verb, resource, where) => {
   expect(await may(`system:serviceaccount:${namespace}:${controller}`, verb, resource, where)).toBe(true);
 });
 
 test.each<[verb: string, resource: string, where?: object]>([
   ['list', 'secrets'],
-  ['create', 'secrets'],
+  ['create', 'secrets', { namespace: 'kube-system' }],
+  ['update', 'secrets', { namespace, name: 'another' }],
+  ['delete', 'secrets', { namespace, name: `${controller}-keys` }],
   ['create', 'pods/exec'],
   ['patch', 'nodes', {}],
   ['create', 'agents.bullpen.dev'],

@@ -80,6 +80,7 @@ describe('the defaults', () => {
         namespace: 'bullpen-system',
         watchNamespaces: [],
         leaderElection: { leaseName: 'bullpen-controller' },
+        supervisor: { keysSecret: 'bullpen-controller-keys' },
         sessionPods: { allowHostPath: false, allowPrivileged: false },
         networkPolicy: { sessions: { enabled: true } },
       });
@@ -92,6 +93,21 @@ describe('the defaults', () => {
     expect(rules.filter(({ apiGroups }) => apiGroups.includes('coordination.k8s.io'))).toEqual([]);
     const [leader] = manifests.filter(({ metadata }) => metadata.name === 'bullpen-controller-leader');
     expect(leader?.metadata.namespace).toBe('bullpen-system');
+  });
+
+  test('let the controller write one Secret, its own, and the uninstall delete that', async () => {
+    const roles = ofKind(await render(cluster), 'Role', 'ClusterRole');
+    const rights = roles.flatMap(({ metadata, rules = [] }) =>
+      rules
+        .filter(({ resources }) => resources.includes('secrets'))
+        .map(({ verbs, resourceNames }) => [metadata.name, verbs.join(), resourceNames?.join() ?? 'any']),
+    );
+    expect(rights).toEqual([
+      ['bullpen-controller', 'get', 'any'],
+      ['bullpen-controller-leader', 'create', 'any'],
+      ['bullpen-controller-leader', 'get,update', 'bullpen-controller-keys'],
+      ['bullpen-release', 'delete', 'bullpen-controller-keys'],
+    ]);
   });
 
   test('install the CRDs as they are generated, to be upgraded with the release and kept when it goes', async () => {

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { PrivateJwk } from '../../src/controller/keys/key-set.ts';
+import type { Secret } from '../../src/kube/objects.ts';
+import { secrets } from '../../src/kube/resources.ts';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import type { ControllerProcess } from '../support/controller-process.ts';
+import { Stage, type Scene } from '../support/stage.ts';
+
+/** The Secret with the keys that the controller signs with: made by the leader, with the rights that the chart gives it. */
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open(await connectCluster(), 'keys');
+});
+
+afterAll(() => stage?.close());
+
+const NAME = 'bullpen-controller-keys';
+/** All that it can say. */
+const talkative = { config: { log: { level: 'trace' } } };
+
+const keysIn = ({ data }: Secret): PrivateJwk[] => {
+  const text = Buffer.from(data?.['keys.json'] ?? '', 'base64').toString();
+  return (JSON.parse(text) as { keys: PrivateJwk[] }).keys;
+};
+const kidsIn = (secret: Secret): string[] => keysIn(secret).map(({ kid }) => kid);
+
+const read = async ({ kube, namespace }: Scene): Promise<Secret> =>
+  await kube.api.get(secrets, { namespace, name: NAME });
+
+function expectNotToldIn({ lines }: ControllerProcess, secret: Secret): void {
+  for (const { d } of keysIn(secret)) expect(JSON.stringify(lines)).not.toContain(d);
+}
+
+describe.concurrent('the keys of the controller', () => {
+  test('are made by the first leader, and serve those after it', async () => {
+    const scene = await stage.scene('made');
+    const first = await scene.leader(talkative);
+    const made = await read(scene);
+    expect(made.metadata.labels).toEqual({ 'app.kubernetes.io/managed-by': 'bullpen' });
+    expect(keysIn(made)).toMatchObject([{ kty: 'OKP', crv: 'Ed25519' }]);
+    expectNotToldIn(first, made);
+
+    const second = await scene.standby();
+    await first.stop();
+    await second.log('leading');
+    expect(await read(scene)).toEqual(made);
+    await second.stop();
+    const third = await scene.leader();
+    expect(await read(scene)).toEqual(made);
+    expect(third.lines.find(({ kids }) => kids !== undefined)).toMatchObject({ kids: kidsIn(made) });
+  });
+
+  test('get a new one in front when the Secret is annotated, and the annotation goes', async () => {
+    const scene = await stage.scene('rotated');
+    const controller = await scene.leader(talkative);
+    const [old] = kidsIn(await read(scene));
+    const { namespace } = scene;
+    await stage.cluster.kubectl(['annotate', 'secret', NAME, 'bullpen.dev/rotate=now', '--namespace', namespace]);
+    const rotated = await scene.kube.when(secrets, NAME, 'two keys', (secret) => kidsIn(secret).length === 2);
+    expect(rotated.metadata.annotations?.['bullpen.dev/rotate']).toBeUndefined();
+    expect(kidsIn(rotated)[1]).toBe(old);
+    expectNotToldIn(controller, rotated);
+  });
+
+  test('are made anew when the Secret is deleted', async () => {
+    const scene = await stage.scene('deleted');
+    const controller = await scene.leader(talkative);
+    const before = await read(scene);
+    await scene.kube.api.delete(secrets, { namespace: scene.namespace, name: NAME });
+    const { uid } = before.metadata;
+    const after = await scene.kube.when(secrets, NAME, 'a new Secret', ({ metadata }) => metadata.uid !== uid);
+    expect(kidsIn(after)).toHaveLength(1);
+    expect(kidsIn(after)).not.toEqual(kidsIn(before));
+    for (const secret of [before, after]) expectNotToldIn(controller, secret);
+  });
+
+  test('are not made where the Secret holds something else: the controller ends, and says what to do', async () => {
+    const scene = await stage.scene('spoilt');
+    const stringData = { 'keys.json': 'nonsense' };
+    await scene.kube.api.create(secrets, scene.namespace, { metadata: { name: NAME }, stringData });
+    const spoilt = await read(scene);
+    const controller = await scene.controller();
+    expect(await controller.exited()).toBe(1);
+    expect(controller.tail()).toContain(
+      `${scene.namespace}/${NAME} of the signing keys holds no keys that can be used`,
+    );
+    expect(await read(scene)).toEqual(spoilt);
+  });
+});
