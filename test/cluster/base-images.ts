@@ -9,10 +9,11 @@ export const imageNames = {
   pause: 'localhost/bullpen-test/pause:1',
   busybox: 'localhost/bullpen-test/busybox:1',
   node: 'localhost/bullpen/node:24',
+  python: 'localhost/bullpen/python:3',
 } as const;
 
 /** User and group that containers of ours run as, the one that distroless images call `nonroot`. */
-const nonroot = 65532;
+export const nonroot = 65532;
 
 /** What holds a pod's namespaces: it sleeps until it is killed. */
 export async function pauseImage(): Promise<ImageSpec> {
@@ -77,7 +78,8 @@ async function fileEntry(path: string, source: string): Promise<TarEntry> {
   return { path, mode: 0o755, content: { kind: 'file', path: source, size } };
 }
 
-function accounts(): TarEntry[] {
+/** What programs ask for who they are and for a place for temporary files. */
+export function accounts(): TarEntry[] {
   return [
     text(
       'etc/passwd',

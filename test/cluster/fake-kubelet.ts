@@ -1,7 +1,10 @@
 import { Api, ApiError, readApiAccess } from './api.ts';
+import { claimPodAddresses } from './fake-addresses.ts';
 import { createFakeNode, setNodeReady, waitUntilSchedulable } from './fake-node.ts';
 import { statusOf } from './fake-pod-status.ts';
 import { advance, type Exit, type FakedPod, type PodMemory, type PodScript, type StopCause } from './fake-pod.ts';
+import type { Delivery } from './fake-supervisor.ts';
+import { FakeSupervisors } from './fake-supervisors.ts';
 
 export type { PodScript } from './fake-pod.ts';
 
@@ -13,22 +16,30 @@ export interface FakeKubeletOptions {
   namePrefix?: string;
   /** How each pod behaves; asked whenever the pod changes, so its labels and annotations may tell. Default: starts at once, stays. */
   script?: (pod: FakedPod) => PodScript;
-  /** Address of the n-th pod (from 0); default one in 127.64.0.0/10, which all lead to this machine. */
+  /** Address of the n-th pod (from 0); default one of this machine's that no other fake kubelet uses: fake-addresses.ts. */
   podIP?: (index: number) => string;
   /** Told about calls that failed for another reason than a pod that is gone; default: nothing. */
   onError?: (error: Error) => void;
 }
 
-/** Plays the kubelet for nodes without a machine: real Pod objects of a real apiserver start, run and end as a test says. */
+/**
+ * Plays the kubelet for nodes without a machine: real Pod objects of a real apiserver start, run and end as a test says. The pods of
+ * `protocol: Http` have a supervisor that answers at the pod's address.
+ */
 export interface FakeKubelet {
   readonly nodes: readonly string[];
-  /** The containers of a running pod end now. */
-  exit(namespace: string, name: string, exit: Exit): void;
+  /** The containers of a running pod end now. With protocol Http only this one does; the kubelet does the rest. */
+  exit(namespace: string, name: string, exit: Exit, container?: 'agent' | 'supervisor'): void;
   /** The pod is put off its node: phase Failed with this reason, for example Evicted. */
   evict(namespace: string, name: string, cause?: StopCause): void;
   /** Says whether a node is ready; `Unknown` is what the node controller says of a silent one. */
   setReady(node: string, status: 'True' | 'False' | 'Unknown'): Promise<void>;
-  /** From now on nothing is done or noticed, as if every kubelet were down; `resume` catches up. */
+  /** What the agents of a pod, or of all pods of a namespace, got by `POST /bot`, oldest first. Pods that are gone included. */
+  deliveries(namespace: string, podName?: string): Delivery[];
+  /**
+   * From now on nothing is done or noticed, as if every kubelet were down; `resume` catches up. What runs in pods of `protocol: Http`
+   * runs on: their supervisors take sessions, and agents end them.
+   */
   pause(): void;
   resume(): void;
   /** Asks the script again for every pod. */
@@ -53,15 +64,23 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
   const api = new Api(await readApiAccess(options.kubeconfig), 'fake-kubelet');
   const prefix = options.namePrefix ?? 'fake-';
   const nodes = Array.from({ length: options.nodes ?? 1 }, (_, index) => `${prefix}${index + 1}`);
-  const player = new Player(api, new Set(nodes), options);
+  const { podIP, release } =
+    options.podIP === undefined ? await claimPodAddresses() : { podIP: options.podIP, release: () => undefined };
+  const player = new Player(api, new Set(nodes), options, podIP);
   await Promise.all(nodes.map((node, index) => createFakeNode(api, node, index)));
   await Promise.all(nodes.map((node) => waitUntilSchedulable(api, node)));
   const watching = player.watch();
   return {
     nodes,
-    exit: (namespace, name, exit) => player.order(namespace, name, { orderedExit: exit }),
+    exit: (namespace, name, exit, container = 'agent') =>
+      player.order(
+        namespace,
+        name,
+        container === 'agent' ? { orderedExit: exit } : { supervisorEnd: { ...exit, at: Date.now() } },
+      ),
     evict: (namespace, name, cause = { reason: 'Evicted', message: 'The node was low on resource: memory.' }) =>
       player.order(namespace, name, { orderedStop: cause }),
+    deliveries: (namespace, podName) => player.supervisors.deliveries(namespace, podName),
     setReady: (node, status) => setNodeReady(api, node, status),
     pause: () => player.pause(),
     resume: () => player.resume(),
@@ -69,6 +88,7 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
     async stop({ removeNodes = false } = {}) {
       player.stop();
       await watching;
+      release();
       if (removeNodes) await Promise.all(nodes.map((node) => api.text('DELETE', `/api/v1/nodes/${node}`)));
       await api.close();
     },
@@ -79,15 +99,24 @@ class Player {
   readonly #api: Api;
   readonly #nodes: ReadonlySet<string>;
   readonly #options: FakeKubeletOptions;
+  readonly #podIP: (index: number) => string;
   readonly #entries = new Map<string, Entry>();
   readonly #abort = new AbortController();
   #paused = false;
   #nextIndex = 0;
+  readonly supervisors = new FakeSupervisors({
+    onChange: (podUid, change) => {
+      const entry = this.#entries.get(podUid);
+      if (entry !== undefined) this.#change(entry, change);
+    },
+    onError: (error) => this.#report(error),
+  });
 
-  constructor(api: Api, nodes: ReadonlySet<string>, options: FakeKubeletOptions) {
+  constructor(api: Api, nodes: ReadonlySet<string>, options: FakeKubeletOptions, podIP: (index: number) => string) {
     this.#api = api;
     this.#nodes = nodes;
     this.#options = options;
+    this.#podIP = podIP;
   }
 
   /** Follows all pods until stopped. Every round begins with a list, so nothing is missed when a watch ends. */
@@ -137,17 +166,23 @@ class Player {
   #onDeleted(pod: FakedPod): void {
     clearTimeout(this.#entries.get(pod.metadata.uid)?.timer);
     this.#entries.delete(pod.metadata.uid);
+    this.supervisors.forget(pod.metadata.uid);
   }
 
   order(namespace: string, name: string, order: Partial<PodMemory>): void {
     for (const entry of this.#entries.values()) {
       const { metadata } = entry.pod;
       if (metadata.namespace !== namespace || metadata.name !== name || entry.memory === undefined) continue;
-      entry.memory = { ...entry.memory, ...order };
-      this.#wake(entry);
+      this.#change(entry, order);
       return;
     }
     throw new Error(`no fake node runs pod ${namespace}/${name}`);
+  }
+
+  #change(entry: Entry, change: Partial<PodMemory>): void {
+    if (entry.memory === undefined) return;
+    entry.memory = { ...entry.memory, ...change };
+    this.#wake(entry);
   }
 
   pause(): void {
@@ -167,6 +202,7 @@ class Player {
     this.#abort.abort();
     for (const entry of this.#entries.values()) clearTimeout(entry.timer);
     this.#entries.clear();
+    this.supervisors.stop();
   }
 
   /** One call at a time per pod; what happens meanwhile is seen in one more round. */
@@ -174,11 +210,11 @@ class Player {
     entry.again = true;
     if (entry.busy) return;
     entry.busy = true;
-    void this.#work(entry).finally(() => (entry.busy = false));
+    void this.#work(entry);
   }
 
   async #work(entry: Entry): Promise<void> {
-    while (entry.again && !this.#paused && this.#entries.has(entry.pod.metadata.uid)) {
+    while (entry.again && !this.#paused && this.#follows(entry.pod)) {
       entry.again = false;
       try {
         await this.#step(entry);
@@ -188,6 +224,11 @@ class Player {
         this.#wakeLater(entry, 200);
       }
     }
+    entry.busy = false;
+  }
+
+  #follows({ metadata }: FakedPod): boolean {
+    return this.#entries.has(metadata.uid);
   }
 
   async #step(entry: Entry): Promise<void> {
@@ -204,6 +245,9 @@ class Player {
       // A kubelet first reports that it has seen the pod, then what became of it.
       const { seenAt, startTime } = memory;
       if (first && pod.status?.phase === 'Pending') await this.#writeStatus(entry, { seenAt, startTime }, script, now);
+      if (!this.#follows(pod)) return;
+      // Who sees a pod run may call it.
+      await this.supervisors.follow(pod, memory, script, this.#podIP(entry.index));
       await this.#writeStatus(entry, memory, script, now);
       if (wakeAt !== undefined) this.#wakeLater(entry, wakeAt - now);
     }
@@ -219,8 +263,7 @@ class Player {
   /** As a kubelet does: a patch of the status, tied to the uid, and only when something has changed. */
   async #writeStatus(entry: Entry, memory: PodMemory, script: PodScript, now: number): Promise<void> {
     const { pod, index } = entry;
-    const podIP = this.#options.podIP?.(index) ?? defaultPodIP(index);
-    const status = statusOf(memory, pod, script, { podIP, hostIP: '127.0.0.1' }, now);
+    const status = statusOf(memory, pod, script, { podIP: this.#podIP(index), hostIP: '127.0.0.1' }, now);
     const text = JSON.stringify(status);
     if (entry.written === text) return;
     const patch = { metadata: { uid: pod.metadata.uid }, status };
@@ -241,9 +284,4 @@ class Player {
 
 function podPath({ metadata }: FakedPod): string {
   return `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}`;
-}
-
-function defaultPodIP(index: number): string {
-  const number = index + 1;
-  return `127.${64 + ((number >> 16) & 63)}.${(number >> 8) & 255}.${number & 255}`;
 }

@@ -1,9 +1,28 @@
-import type { FakedPod, PodMemory, PodScript } from './fake-pod.ts';
+import {
+  containerIdOf,
+  startedContainer,
+  terminatedState,
+  timeOf,
+  unknownEnd,
+  unstarted,
+  type ContainerStatus,
+} from './fake-container-status.ts';
+import { httpViewOf } from './fake-http-pod-status.ts';
+import { isHttpPod } from './fake-http-pod.ts';
+import type { FakedContainer, FakedPod, PodMemory, PodScript } from './fake-pod.ts';
 
 /** Addresses that the kubelet gives and reports. */
 export interface PodAddresses {
   podIP: string;
   hostIP: string;
+}
+
+/** What the two shapes of pods show differently. Times are those of the last change. */
+export interface PodView {
+  initialized: { holds: boolean; since: number };
+  ready: { holds: boolean; since: number };
+  containerStatuses: ContainerStatus[];
+  initContainerStatuses: ContainerStatus[];
 }
 
 /** The status that a kubelet would report now, as the body of a strategic merge patch. */
@@ -14,40 +33,38 @@ export function statusOf(
   addresses: PodAddresses,
   now: number,
 ): Record<string, unknown> {
-  const { runningAt, end } = memory;
+  const { seenAt, runningAt, end } = memory;
   const running = runningAt !== undefined && end === undefined;
-  const ready = running && now >= runningAt + (script.readyDelayMs ?? 0);
-  const started = runningAt !== undefined;
   const finished = end !== undefined && end.code === 0 && memory.stop?.cause === undefined;
   const cause = memory.stop?.cause;
-  const condition = (type: string, status: boolean): Record<string, unknown> => {
-    const reason = status
-      ? undefined
-      : finished
-        ? 'PodCompleted'
-        : type === 'Initialized'
-          ? undefined
-          : 'ContainersNotReady';
-    return { type, status: status ? 'True' : 'False', lastTransitionTime: timeOf(since(type, memory, script)), reason };
-  };
-  const sidecars = (pod.spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always');
+  const view = (isHttpPod(pod) ? httpViewOf : plainViewOf)(memory, pod, script, now);
+  const notReady = finished ? 'PodCompleted' : 'ContainersNotReady';
+  const condition = (type: string, { holds, since }: PodView['ready'], otherwise: string | null) => ({
+    type,
+    status: holds ? 'True' : 'False',
+    lastTransitionTime: timeOf(since),
+    // Conditions are merged, so a reason that no longer holds has to be taken away.
+    reason: holds ? null : otherwise,
+  });
   return {
     phase: phaseOf(memory),
     ...(end === undefined || cause === undefined ? {} : { reason: cause.reason, message: cause.message }),
     startTime: timeOf(memory.startTime),
     hostIP: addresses.hostIP,
     hostIPs: [{ ip: addresses.hostIP }],
-    ...(started ? { podIP: addresses.podIP, podIPs: [{ ip: addresses.podIP }] } : {}),
+    ...(runningAt === undefined ? {} : { podIP: addresses.podIP, podIPs: [{ ip: addresses.podIP }] }),
     conditions: [
-      condition('PodReadyToStartContainers', running),
-      condition('Initialized', true),
-      condition('Ready', ready),
-      condition('ContainersReady', ready),
+      condition(
+        'PodReadyToStartContainers',
+        { holds: running, since: runningAt === undefined ? seenAt : (end?.at ?? runningAt) },
+        notReady,
+      ),
+      condition('Initialized', view.initialized, 'ContainersNotInitialized'),
+      condition('Ready', view.ready, notReady),
+      condition('ContainersReady', view.ready, notReady),
     ],
-    containerStatuses: pod.spec.containers.map((container) => containerStatus(container, memory, pod, script, ready)),
-    ...(sidecars.length === 0
-      ? {}
-      : { initContainerStatuses: sidecars.map((sidecar) => containerStatus(sidecar, memory, pod, script, running)) }),
+    containerStatuses: view.containerStatuses,
+    ...(view.initContainerStatuses.length === 0 ? {} : { initContainerStatuses: view.initContainerStatuses }),
   };
 }
 
@@ -56,52 +73,32 @@ function phaseOf({ runningAt, end, stop }: PodMemory): string {
   return end.code === 0 && stop?.cause === undefined ? 'Succeeded' : 'Failed';
 }
 
-/** When a condition took the value it has, as far as this pod's life tells. */
-function since(type: string, { seenAt, runningAt, end }: PodMemory, script: PodScript): number {
-  if (type === 'Initialized' || runningAt === undefined) return seenAt;
-  if (end !== undefined) return end.at;
-  return type === 'PodReadyToStartContainers' ? runningAt : runningAt + (script.readyDelayMs ?? 0);
+function plainViewOf(memory: PodMemory, pod: FakedPod, script: PodScript, now: number): PodView {
+  const { seenAt, runningAt, end } = memory;
+  const running = runningAt !== undefined && end === undefined;
+  const readyAt = runningAt === undefined ? undefined : runningAt + (script.readyDelayMs ?? 0);
+  const ready = running && now >= (readyAt ?? Infinity);
+  const sidecars = (pod.spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always');
+  return {
+    initialized: { holds: true, since: seenAt },
+    ready: { holds: ready, since: readyAt === undefined ? seenAt : (end?.at ?? readyAt) },
+    containerStatuses: pod.spec.containers.map((container) => containerStatus(container, memory, pod, script, ready)),
+    initContainerStatuses: sidecars.map((sidecar) => containerStatus(sidecar, memory, pod, script, running)),
+  };
 }
 
 function containerStatus(
-  container: { name: string; image?: string },
-  memory: PodMemory,
+  container: FakedContainer,
+  { runningAt, end }: PodMemory,
   pod: FakedPod,
   script: PodScript,
   ready: boolean,
-): Record<string, unknown> {
-  const { runningAt, end } = memory;
-  const image = container.image ?? '';
-  const common = { name: container.name, image, imageID: '', restartCount: 0, ready, started: false };
-  if (runningAt === undefined && end === undefined) {
-    return { ...common, state: { waiting: script.waiting ?? { reason: 'ContainerCreating' } } };
-  }
+): ContainerStatus {
   if (runningAt === undefined) {
-    // Never ran: this is how the kubelet accounts for containers that it cannot find.
-    const terminated = {
-      exitCode: 137,
-      reason: 'ContainerStatusUnknown',
-      message: 'The container could not be located when the pod was terminated',
-      startedAt: null,
-      finishedAt: null,
-    };
-    return { ...common, state: { terminated } };
+    const waiting = script.waiting ?? { reason: 'ContainerCreating' };
+    return unstarted(container, end === undefined ? { waiting } : { terminated: unknownEnd });
   }
-  const containerID = `fake://${pod.metadata.uid}-${container.name}`;
-  const known = { ...common, containerID, imageID: `fake://${image}` };
+  const known = { ...startedContainer(pod, container), ready };
   if (end === undefined) return { ...known, started: true, state: { running: { startedAt: timeOf(runningAt) } } };
-  const terminated = {
-    exitCode: end.code,
-    reason: end.reason ?? (end.code === 0 ? 'Completed' : 'Error'),
-    ...(end.message === undefined ? {} : { message: end.message }),
-    startedAt: timeOf(runningAt),
-    finishedAt: timeOf(end.at),
-    containerID,
-  };
-  return { ...known, state: { terminated } };
-}
-
-/** Kubernetes' times are whole seconds. */
-function timeOf(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
+  return { ...known, state: { terminated: terminatedState(end, runningAt, containerIdOf(pod, container.name)) } };
 }

@@ -35,12 +35,7 @@ export async function ensurePackages(size: 'control-plane' | 'node', log: (line:
   let missing = await findMissing(size);
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((requirement) => requirement.package))];
-  if (process.getuid?.() === 0 && (await findProgram('apt-get')) !== undefined) {
-    log(`installing Debian packages: ${packages.join(' ')}`);
-    const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    const apt = ['-o', 'DPkg::Lock::Timeout=300'];
-    await run('apt-get', [...apt, 'update'], { env });
-    await run('apt-get', [...apt, 'install', '-y', '--no-install-recommends', ...packages], { env });
+  if (await installPackages(packages, log)) {
     missing = await findMissing(size);
     if (missing.length === 0) return;
   }
@@ -48,6 +43,17 @@ export async function ensurePackages(size: 'control-plane' | 'node', log: (line:
     `A test cluster of size ${size} needs ${missing.map((requirement) => requirement.needs).join(', ')}: ` +
       `install them (Debian packages ${packages.join(' ')}), or start Docker, or set BULLPEN_TEST_KUBECONFIG.`,
   );
+}
+
+/** Installs Debian packages. False where that cannot be done: not as root, or no Debian. */
+export async function installPackages(packages: readonly string[], log: (line: string) => void): Promise<boolean> {
+  if (process.getuid?.() !== 0 || (await findProgram('apt-get')) === undefined) return false;
+  log(`installing Debian packages: ${packages.join(' ')}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = ['-o', 'DPkg::Lock::Timeout=300'];
+  await run('apt-get', [...apt, 'update'], { env });
+  await run('apt-get', [...apt, 'install', '-y', '--no-install-recommends', ...packages], { env });
+  return true;
 }
 
 /** The folder that holds the CNI plugins. */

@@ -7,6 +7,7 @@ import { isAlreadyExists, KubeError } from '../../src/kube/errors.ts';
 import { pods } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { startFakeKubelet, type FakeKubelet, type PodScript } from '../cluster/fake-kubelet.ts';
+import type { Delivery } from '../cluster/fake-supervisor.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { dropAccount } from './controller-account.ts';
 import { ControllerProcess, type ControllerOptions } from './controller-process.ts';
@@ -17,6 +18,9 @@ import { replay, type Replayed } from './replay-rules.ts';
 
 /** What a session of the tests does unless told otherwise: it runs for a moment and succeeds. */
 const SHORT: PodScript = { exit: { afterMs: 200, code: 0 } };
+
+/** The same for an agent of protocol Http. */
+const SHORT_CALL: PodScript = { bot: { afterMs: 200 } };
 
 /**
  * Fake nodes that a test file plays on, on a real control plane. Each test has a {@link Scene} of its own: a namespace with its
@@ -120,6 +124,21 @@ export class Scene {
       podTemplate: { spec: { affinity: { nodeAffinity } } },
       ...spec,
     });
+  }
+
+  /** The same for an Agent of protocol Http, whose pods have a supervisor that answers. */
+  async httpAgent(
+    name: string,
+    maxAgents: number,
+    spec: Partial<AgentSpecInput> = {},
+    script = SHORT_CALL,
+  ): Promise<void> {
+    await this.agent(name, maxAgents, { protocol: 'Http', ...spec }, script);
+  }
+
+  /** What the agents of this scene's pods of protocol Http, or those of one pod, got by `POST /bot`. */
+  deliveries(podName?: string): Delivery[] {
+    return this.#stage.kubelet.deliveries(this.namespace, podName);
   }
 
   /** Changes what the pods of an Agent do, the running ones included. */
