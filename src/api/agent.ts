@@ -21,6 +21,19 @@ const scaling = withRule(
       limits.maxAgents,
       'Most sessions, and most pods, that the Agent may have at one time. Lowering it ends nothing that runs.',
     ),
+    buffer: z
+      .object({
+        percent: bounded(limits.bufferPercent, 'As a part of the sessions that are active, in percent, rounded up.'),
+        count: bounded(limits.bufferCount, 'As a number.'),
+      })
+      .prefault({})
+      .describe(
+        'Pods that are kept warm beyond those that are busy, with protocol Http. The greatest of minAgents, percent and count holds, as far as maxAgents allows.',
+      ),
+    cooldownSeconds: seconds(
+      limits.cooldownSeconds,
+      'How long a warm pod is kept that is no longer needed. Pods of an earlier revision go at once.',
+    ),
   }),
   {
     rule: 'self.minAgents <= self.maxAgents',
@@ -136,10 +149,12 @@ const fields = z.object({
 
 /** The spec of an Agent: what to run, and within which limits. */
 export const agentSpec = withRule(fields, {
-  rule: "self.protocol != 'Process' || self.scaling.minAgents == 0",
-  message: 'scaling.minAgents must be 0 with protocol Process: its pods start with their session and cannot wait warm',
-  fieldPath: '.scaling.minAgents',
-  holds: (spec) => spec.protocol !== 'Process' || spec.scaling.minAgents === 0,
+  rule: "self.protocol != 'Process' || (self.scaling.minAgents == 0 && self.scaling.buffer.percent == 0 && self.scaling.buffer.count == 0)",
+  message:
+    'scaling.minAgents and scaling.buffer must be 0 with protocol Process: its pods start with their session and cannot wait warm',
+  fieldPath: '.scaling',
+  holds: ({ protocol, scaling: { minAgents, buffer } }) =>
+    protocol !== 'Process' || (minAgents === 0 && buffer.percent === 0 && buffer.count === 0),
 }).describe('What to run, and within which limits.');
 
 const count = (description: string) => z.int().min(0).optional().describe(description);

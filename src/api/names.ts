@@ -18,6 +18,9 @@ export const maxNameLength = 63;
 /** Name of our container in a pod, and of the container of a pod template that is merged into it. */
 export const agentContainer = 'agent';
 
+/** Name of Bullpen's own container in a pod of protocol Http: the pod lives as long as it does. */
+export const supervisorContainer = 'supervisor';
+
 /** Value of the label `app.kubernetes.io/managed-by` on all that Bullpen makes. */
 export const managedBy = 'bullpen';
 
@@ -50,6 +53,12 @@ export const annotations = {
   binding: 'bullpen.dev/binding',
   /** On pods: the session's body, for the file that the agent reads. */
   body: 'bullpen.dev/body',
+  /** On Agents: a change of its value makes a new revision, as `kubectl rollout restart` does. */
+  redeploy: 'bullpen.dev/redeploy',
+  /** On pods of protocol Http: the ids of the keys that the pod trusts, with commas between them. */
+  keys: 'bullpen.dev/keys',
+  /** On the Secret of the controller's keys, put there by people: asks for a new key, whatever the value. The controller removes it. */
+  rotate: 'bullpen.dev/rotate',
 } as const;
 
 /** On the pod of a Session: holds the pod until the Session's end is recorded. */

@@ -19,7 +19,7 @@ describe('an Agent that says only its image', () => {
         port: 8080,
         profile: 'agent-1x',
         maxSessionDuration: 7200,
-        scaling: { minAgents: 0, maxAgents: 50 },
+        scaling: { minAgents: 0, maxAgents: 50, buffer: { percent: 0, count: 0 }, cooldownSeconds: 300 },
         whenFull: 'Reject',
         queueTimeoutSeconds: 60,
         paused: false,
@@ -55,7 +55,7 @@ describe('what is wrong with an Agent is said in a sentence', () => {
     [
       'warm pods of a Process agent',
       agent({ protocol: 'Process', scaling: { minAgents: 1 } }),
-      'spec.scaling.minAgents: scaling.minAgents must be 0 with protocol Process',
+      'spec.scaling: scaling.minAgents and scaling.buffer must be 0 with protocol Process',
     ],
     ['a variable without a name', agent({ env: [{ value: 'x' }] }), 'spec.env[0].name is required'],
     [

@@ -53,7 +53,10 @@ export const waitReasons = {
   Unschedulable: 'no node has room for its pod',
   ImagePullFailed: 'the image cannot be pulled',
   ContainerConfigError: 'the container cannot be made, for example because a Secret is missing',
+  CrashLoopBackOff: 'the agent ends as soon as it has started, and is started again, ever more slowly',
   ContainerCreating: 'its pod is on a node and the container is being made',
+  AgentNotReady: 'the agent runs, and is not ready yet',
+  Retrying: 'its pod was lost before the agent was told anything; it gets another',
 } as const;
 export type WaitReason = keyof typeof waitReasons;
 
@@ -63,7 +66,7 @@ export type SessionReason = EndReason | RejectReason | WaitReason;
 /** Whether a pod was made for the Session (Cold) or was waiting for one (Warm). */
 export const startKinds = {
   Cold: 'a pod was made for it',
-  Warm: 'a waiting pod took it',
+  Warm: 'a pod that was waiting took it',
 } as const;
 
 /** Conditions of an Agent, in the form that kstatus, `kubectl wait`, Helm, Argo CD and Flux understand. */
@@ -80,12 +83,24 @@ export const agentReasons = {
   Paused: 'the Agent is paused and refuses new Sessions',
   Reconciling: 'a change of the spec is being carried out',
   UpToDate: 'the cluster is what the spec says',
+  RollingOut: 'warm pods of an earlier revision are being replaced',
+  ImagePullFailed: 'the image of its warm pods cannot be pulled',
+  ContainerConfigError: 'a container of its warm pods cannot be made',
+  CrashLoopBackOff: 'the agent ends as soon as it has started',
+  Unschedulable: 'no node has room for its warm pods',
+  AgentNotReady: 'the agent does not become ready in time',
+  QuotaExceeded: 'a ResourceQuota of the namespace refuses its warm pods',
+  AdmissionDenied: 'an admission policy refuses its warm pods',
+  PodCreateFailed: 'Kubernetes does not accept its warm pods; it is tried again',
   InvalidSpec: 'the spec is not valid; the message says what is allowed',
   TemplateNotAllowed: 'the pod template asks for something that this installation does not allow',
   ProtocolNotSupported: "this installation does not support the Agent's protocol",
   AgentDeleting: 'the Agent is being deleted',
 } as const;
 export type AgentReason = keyof typeof agentReasons;
+
+/** Why the warm pods of an Agent are not ready. */
+export type PoolReason = Extract<AgentReason, WaitReason>;
 
 /** Reasons of Events about the objects that guard the sessions of a namespace. */
 export const guardReasons = {

@@ -146,7 +146,14 @@ export const sessionStatus = z
     queuedAt: milliseconds('When it began to wait for its turn, if it had to.'),
     admittedAt: milliseconds('When it got its place among the sessions of the Agent.'),
     boundAt: milliseconds('When it got its pod.'),
-    startedAt: wholeSeconds('When the agent started; its time counts from here.'),
+    startedAt: timestamp()
+      .optional()
+      .describe(
+        'When the session began; its time counts from here. Protocol Process: when its container started, in whole seconds by the clock of Kubernetes. Http: when the agent was told to begin, in milliseconds by the clock of its node.',
+      ),
+    attempt: whole(
+      'How many pods it has had that were lost before the agent was told anything. Not set: none.',
+    ).optional(),
     stoppingAt: milliseconds('When it was told to stop.'),
     endedAt: timestamp()
       .optional()

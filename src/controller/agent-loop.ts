@@ -7,14 +7,16 @@ import type { ReconcileResult } from '../kube/controller.ts';
 import { isNotFound } from '../kube/errors.ts';
 import { pods as podResource } from '../kube/resources.ts';
 import { sessionUidOf } from '../pods/binding.ts';
-import type { SessionPodPolicy } from '../pods/policy.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { planAgent, type AgentPlan, type AgentState, type LivePod } from './agent-plan.ts';
-import { judgeAgent, withRefusal, type AgentVerdict } from './agent-state.ts';
+import { judgeAgent, withRefusal, type AgentVerdict, type Platform } from './agent-state.ts';
 import type { AgentStatusWriter } from './agent-status-writer.ts';
 import { forEachBounded } from './bounded.ts';
 import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
+import type { PoolKeeper, PoolReport } from './pool/pool-keeper.ts';
+import { isWarm, type WarmPod } from './pool/warm-pods.ts';
+import { isSpent } from './session-retry.ts';
 import type { SessionStarter } from './session-starter.ts';
 import type { Verdicts } from './verdicts.ts';
 import { writeStatus } from './write-status.ts';
@@ -35,7 +37,8 @@ export class AgentLoop {
   readonly #starter: SessionStarter;
   readonly #statusWriter: AgentStatusWriter;
   readonly #verdicts: Verdicts;
-  readonly #policy: SessionPodPolicy;
+  readonly #pool: PoolKeeper;
+  readonly #platform: Platform;
   readonly #metrics: ControllerMetrics;
   readonly #clock: Clock;
   readonly #positionsToldAt = new Map<string, number>();
@@ -49,7 +52,8 @@ export class AgentLoop {
     starter: SessionStarter;
     statusWriter: AgentStatusWriter;
     verdicts: Verdicts;
-    policy: SessionPodPolicy;
+    pool: PoolKeeper;
+    platform: Platform;
     metrics: ControllerMetrics;
     clock: Clock;
   }) {
@@ -59,7 +63,8 @@ export class AgentLoop {
     this.#starter = deps.starter;
     this.#statusWriter = deps.statusWriter;
     this.#verdicts = deps.verdicts;
-    this.#policy = deps.policy;
+    this.#pool = deps.pool;
+    this.#platform = deps.platform;
     this.#metrics = deps.metrics;
     this.#clock = deps.clock;
   }
@@ -78,12 +83,15 @@ export class AgentLoop {
     const shown = judged && withRefusal(judged, this.#starter.refusalOf(key));
     const verdict = this.#starter.mayProbe(key) ? judged : shown;
     const livePods = this.#livePods(key);
+    const idle = verdict?.ok === true ? this.#pool.idle(key, verdict.revision) : [];
     const tellPositions =
       this.#clock.monotonic() - (this.#positionsToldAt.get(key) ?? -Infinity) >= TELL_POSITIONS_EVERY_MS;
     const plan = planAgent({
       agent: stateOf(agent, verdict),
       sessions: open,
       livePods,
+      idle,
+      sessionsOn: this.#sessionsOn(key),
       bound: this.#bound(key, open, passed),
       retryAt: this.#starter.retryTimes(key, open),
       tellPositions,
@@ -97,7 +105,8 @@ export class AgentLoop {
     const starts = forEachBounded(plan.start, bounds, async (start) => {
       if (agent !== undefined && verdict?.ok === true) await this.#starter.start(key, agent, verdict, start);
     });
-    const counted = this.#report(key, agent, shown, plan);
+    const pool = this.#keepPool(key, agent, verdict, { plan, idle, livePods }, signal);
+    const counted = this.#report(key, agent, shown, plan, pool);
     const results = await Promise.allSettled([starts, status, counted]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     const countsInMs = await counted;
@@ -107,6 +116,7 @@ export class AgentLoop {
       plan.requeueAfterMs,
       settleInMs,
       countsInMs,
+      pool?.requeueAfterMs,
       ...retries,
       plan.positionsWaiting ? TELL_POSITIONS_EVERY_MS : undefined,
     ];
@@ -115,7 +125,7 @@ export class AgentLoop {
   }
 
   #judge(agent: Agent): AgentVerdict {
-    const verdict = this.#judged.get(agent) ?? judgeAgent(agent, this.#policy);
+    const verdict = this.#judged.get(agent) ?? judgeAgent(agent, this.#platform);
     this.#judged.set(agent, verdict);
     return verdict;
   }
@@ -155,22 +165,60 @@ export class AgentLoop {
   }
 
   #livePods(key: string): LivePod[] {
-    const live = this.#caches.pods.byIndex(INDEX.liveByAgent, key).map((pod) => ({
-      name: pod.metadata.name,
-      sessionUid: sessionUidOf(pod),
-    }));
-    const known = new Set(live.map((pod) => pod.name));
-    for (const pod of this.#pending.ofAgent(key))
-      if (!known.has(pod.name)) live.push({ name: pod.name, sessionUid: pod.sessionUid });
-    return live;
+    const pending = new Map(this.#pending.ofAgent(key).map((pod) => [pod.name, pod]));
+    const live = this.#caches.pods.byIndex(INDEX.liveByAgent, key).map((pod) => {
+      const { name } = pod.metadata;
+      const sessionUid = sessionUidOf(pod) ?? pending.get(name)?.sessionUid;
+      pending.delete(name);
+      return { name, sessionUid };
+    });
+    return [...live, ...[...pending.values()].map(({ name, sessionUid }) => ({ name, sessionUid }))];
+  }
+
+  #sessionsOn(key: string): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const pod of this.#caches.pods.byIndex(INDEX.liveByAgent, key)) {
+      const node = pod.spec?.nodeName;
+      if (node !== undefined && !isWarm(pod)) counts.set(node, (counts.get(node) ?? 0) + 1);
+    }
+    return counts;
   }
 
   #bound(key: string, open: readonly Session[], passed: readonly Session[]): Set<string> {
-    const bound = new Set(this.#pending.ofAgent(key).map((pod) => pod.sessionUid));
+    const bound = new Set(this.#pending.ofAgent(key).flatMap(({ sessionUid }) => sessionUid ?? []));
     for (const { metadata } of passed) bound.add(metadata.uid);
-    for (const { metadata } of open)
-      if (this.#caches.pods.countByIndex(INDEX.sessionUid, metadata.uid) > 0) bound.add(metadata.uid);
+    for (const session of open) {
+      const { uid } = session.metadata;
+      const pods = this.#caches.pods.byIndex(INDEX.sessionUid, uid);
+      if (pods.some((pod) => !isSpent(session, pod))) bound.add(uid);
+    }
     return bound;
+  }
+
+  /** What waits for Sessions, once those of this pass have got their pods. */
+  #keepPool(
+    key: string,
+    agent: Agent | undefined,
+    verdict: AgentVerdict | undefined,
+    { plan, idle, livePods }: { plan: AgentPlan; idle: readonly WarmPod[]; livePods: readonly LivePod[] },
+    signal: AbortSignal,
+  ): PoolReport | undefined {
+    if (agent === undefined) this.#pool.drop(key);
+    if (agent === undefined || verdict?.ok !== true) return undefined;
+    const claimed = new Set(plan.start.map(({ pod }) => pod?.metadata.uid));
+    const made = plan.start.filter(({ pod }) => pod === undefined).length;
+    return this.#pool.keep(
+      key,
+      agent,
+      verdict,
+      {
+        idle: idle.filter(({ pod }) => !claimed.has(pod.metadata.uid)),
+        pods: livePods.length + made,
+        active: plan.activeSoon,
+        started: plan.start.length,
+      },
+      signal,
+    );
   }
 
   async #carryOutStatuses(
@@ -196,9 +244,10 @@ export class AgentLoop {
     agent: Agent | undefined,
     verdict: AgentVerdict | undefined,
     plan: AgentPlan,
+    pool: PoolReport | undefined,
   ): Promise<number | undefined> {
     const { namespace, name } = splitKey(key);
-    const counts = { active: plan.active, queued: plan.queued, warm: 0 };
+    const counts = { active: plan.active, queued: plan.queued, warm: pool?.warm ?? 0 };
     if (agent === undefined || verdict === undefined) {
       this.#metrics.forgetAgent({ namespace, agent: name });
       this.#statusWriter.forget(key);
@@ -209,7 +258,7 @@ export class AgentLoop {
       { namespace, agent: name },
       { ...counts, maxAgents: verdict.ok ? verdict.spec.scaling.maxAgents : 0 },
     );
-    return this.#statusWriter.write(key, agent, verdict, counts);
+    return this.#statusWriter.write(key, agent, verdict, counts, pool);
   }
 }
 

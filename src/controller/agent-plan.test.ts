@@ -13,6 +13,8 @@ function plan(sessions: Session[], view: Partial<AgentView> = {}, seconds = 0): 
     agent: serving({ scaling: { maxAgents: 2 } }),
     sessions,
     livePods: [],
+    idle: [],
+    sessionsOn: new Map(),
     bound: new Set((view.livePods ?? []).flatMap(({ sessionUid }) => sessionUid ?? [])),
     retryAt: new Map(),
     tellPositions: true,

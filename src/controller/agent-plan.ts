@@ -2,6 +2,8 @@ import type { AgentSpec } from '../api/agent.ts';
 import { parseSessionSpec } from '../api/parse.ts';
 import type { RejectReason } from '../api/reasons.ts';
 import type { Session, SessionLimitsInForce, SessionStatus } from '../api/session.ts';
+import type { Pod } from '../kube/objects.ts';
+import { inClaimOrder, type WarmPod } from './pool/warm-pods.ts';
 import type { Outcome } from './session-outcome.ts';
 import { endedStatus, isActive, queuedStatus, rejectedStatus } from './session-status.ts';
 
@@ -18,6 +20,10 @@ export interface AgentView {
   sessions: readonly Session[];
   /** Pods of this Agent's name that are live, and pods whose creation is under way or whose result is not known. */
   livePods: readonly LivePod[];
+  /** Live pods that wait for a Session, and whose claim is not under way. */
+  idle: readonly WarmPod[];
+  /** How many sessions of the Agent each node has. */
+  sessionsOn: ReadonlyMap<string, number>;
   /** Sessions that have a pod, live or ended, or may have one, or a verdict: what becomes of them is not decided here. */
   bound: ReadonlySet<string>;
   /** Failed creations: not tried again before this time (Unix milliseconds), by the Session's uid. */
@@ -41,11 +47,13 @@ export interface LivePod {
 }
 
 export interface AgentPlan {
-  /** Create a pod for these, in this order. */
+  /** Claim or create a pod for these, in this order. */
   start: Start[];
   /** Statuses to write: rejections, places in the queue, ends of Sessions that never got a pod. */
   statuses: { session: Session; status: SessionStatus; outcome: 'Rejected' | 'Queued' | 'Ended' }[];
   active: number;
+  /** With those that this plan admits. */
+  activeSoon: number;
   queued: number;
   /** A Session was told that it has moved in the queue. */
   toldPositions: boolean;
@@ -59,6 +67,8 @@ export interface Start {
   /** When it was admitted, as an RFC 3339 time in milliseconds: an earlier try that Kubernetes refused counts. */
   admittedAt: string;
   limits: SessionLimitsInForce;
+  /** The waiting pod that it is to have; without one, a pod is made. */
+  pod?: Pod;
 }
 
 /** Places in the queue are told at most this often, and only to so many at its head: a long queue must not cost a write per place and move. */
@@ -75,25 +85,29 @@ export function planAgent(view: AgentView): AgentPlan {
     start: [],
     statuses: [],
     active: holders.size,
+    activeSoon: holders.size,
     queued: 0,
     toldPositions: false,
     positionsWaiting: false,
   };
-  const places = new Places(view, holders.size);
+  const claimable = unbound.length === 0 ? [] : inClaimOrder(view.idle, view.sessionsOn);
+  const places = new Places(view, holders.size, claimable);
 
   for (const session of inOrder(unbound)) {
     const decision = isActive(session)
       ? decideAdmitted(session, view, places)
       : decidePending(session, view, places, plan.queued + 1);
     switch (decision.kind) {
-      case 'start':
-        places.take(session);
+      case 'start': {
+        const pod = places.take(session);
         plan.start.push({
           session,
           admittedAt: session.status?.admittedAt ?? new Date(now).toISOString(),
           limits: decision.limits,
+          ...(pod && { pod }),
         });
         break;
+      }
       case 'reject':
         plan.statuses.push({
           session,
@@ -119,6 +133,7 @@ export function planAgent(view: AgentView): AgentPlan {
         break;
     }
   }
+  plan.activeSoon = places.active;
   return plan;
 }
 
@@ -154,6 +169,9 @@ function decidePending(session: Session, { agent, now }: AgentView, places: Plac
   if (spec.paused) return reject('AgentPaused', `Agent ${name} is paused; set its spec.paused to false`);
   // A place in the queue is served before those behind it, also when it is the newcomer that could start at once.
   if (places.free() && position === 1) return { kind: 'start', limits: limitsFor(session, spec) };
+  const patience = Date.parse(session.metadata.creationTimestamp) + spec.startTimeoutSeconds * 1000;
+  if (spec.whenFull === 'Reject' && places.podLeaves() && position === 1 && now < patience)
+    return { kind: 'wait', untilMs: Math.min(patience, startBefore || Infinity) };
   if (spec.whenFull === 'Reject') return reject('AtCapacity', `Agent ${name} has no free place: ${places.explain()}`);
   const queuedAt = Date.parse(session.status?.queuedAt ?? '') || now;
   const timeoutAt = queuedAt + spec.queueTimeoutSeconds * 1000;
@@ -181,34 +199,51 @@ function decideAdmitted(session: Session, { agent, now, retryAt }: AgentView, pl
   if (agent.state !== 'serving') return end('Lost', `its Agent can no longer make its pod${because}`);
   const next = retryAt.get(session.metadata.uid) ?? 0;
   if (next > now) return { kind: 'wait', untilMs: Math.min(next, deadline) };
-  return places.freePods() ? { kind: 'start', limits } : { kind: 'wait', untilMs: deadline };
+  return places.podToHave() ? { kind: 'start', limits } : { kind: 'wait', untilMs: deadline };
 }
 
-/** The places of an Agent while a plan is made: both limits of the cap. */
+/** The places of an Agent while a plan is made: both limits of the cap, and the pods that wait. */
 class Places {
   readonly #max: number;
   readonly #sessions: Set<string>;
+  readonly #claimable: WarmPod[];
+  readonly #leaving: boolean;
   #active: number;
   #pods: number;
 
-  constructor(view: AgentView, active: number) {
+  constructor(view: AgentView, active: number, claimable: readonly WarmPod[]) {
     this.#max = view.agent.state === 'serving' ? view.agent.spec.scaling.maxAgents : 0;
     this.#sessions = new Set(view.sessions.filter(isActive).map((session) => session.metadata.uid));
+    this.#claimable = [...claimable].reverse();
+    this.#leaving = view.idle.length > claimable.length;
     this.#active = active;
     this.#pods = view.livePods.length;
   }
 
+  get active(): number {
+    return this.#active;
+  }
+
   free(): boolean {
-    return this.#active < this.#max && this.freePods();
+    return this.#active < this.#max && this.podToHave();
   }
 
-  freePods(): boolean {
-    return this.#pods < this.#max;
+  /** Whether there is a pod that waits, or room for one more. */
+  podToHave(): boolean {
+    return this.#claimable.length > 0 || this.#pods < this.#max;
   }
 
-  take(session: Session): void {
-    this.#pods += 1;
+  /** Whether a session may run, and only waits until a pod that is of no use to it has gone. */
+  podLeaves(): boolean {
+    return this.#active < this.#max && this.#leaving;
+  }
+
+  /** Takes a place, and the best of the pods that wait, if there is one. */
+  take(session: Session): Pod | undefined {
     if (!this.#sessions.has(session.metadata.uid)) this.#active += 1;
+    const warm = this.#claimable.pop();
+    if (warm === undefined) this.#pods += 1;
+    return warm?.pod;
   }
 
   explain(): string {

@@ -1,6 +1,8 @@
 import type { Agent, AgentSpec } from '../api/agent.ts';
 import { parseAgentSpec } from '../api/parse.ts';
 import type { AgentReason, RejectReason } from '../api/reasons.ts';
+import { annotations } from '../api/names.ts';
+import type { SupervisorSettings } from '../pods/http-pod.ts';
 import type { SessionPodPolicy } from '../pods/policy.ts';
 import { revisionOf } from '../pods/revision.ts';
 import type { TemplateSpec } from '../pods/template.ts';
@@ -11,23 +13,33 @@ export type AgentVerdict =
   | { ok: true; spec: AgentSpec; template: TemplateSpec; revision: string }
   | { ok: false; reject: RejectReason; reason: AgentReason; message: string };
 
+/** An Agent whose Sessions can be started. */
+export type Serving = Extract<AgentVerdict, { ok: true }>;
+
+/** What this installation adds to, and allows in, the pods of Agents. */
+export interface Platform {
+  policy: SessionPodPolicy;
+  supervisor: SupervisorSettings;
+}
+
 /** Judges an Agent's spec. */
-export function judgeAgent(agent: Agent, policy: SessionPodPolicy): AgentVerdict {
+export function judgeAgent(agent: Agent, { policy, supervisor }: Platform): AgentVerdict {
   if (agent.metadata.deletionTimestamp !== undefined)
     return no('AgentDeleting', 'AgentDeleting', 'the Agent is being deleted');
   const parsed = parseAgentSpec(agent.spec);
   if (!parsed.ok) return no('AgentInvalid', 'InvalidSpec', parsed.message);
   const { spec } = parsed;
-  if (spec.protocol === 'Http') {
+  if (spec.protocol === 'Http' && supervisor.image === '') {
     return no(
       'ProtocolNotSupported',
       'ProtocolNotSupported',
-      'protocol Http is not supported by this version; set spec.protocol to Process',
+      'this installation has no image of the supervisor (supervisor.image in its configuration); set spec.protocol to Process',
     );
   }
   const template = checkTemplate(spec.podTemplate, policy);
   if (!template.ok) return no('AgentInvalid', 'TemplateNotAllowed', template.problems.join('; '));
-  return { ok: true, spec, template: template.spec, revision: revisionOf(spec) };
+  const redeploy = agent.metadata.annotations?.[annotations.redeploy];
+  return { ok: true, spec, template: template.spec, revision: revisionOf(spec, { redeploy, supervisor, policy }) };
 }
 
 /** The verdict on an Agent when the API server has refused a pod made from this revision: the template can never work. */

@@ -7,6 +7,7 @@ import type { Store } from '../kube/store.ts';
 import type { AgentVerdict } from './agent-state.ts';
 import { agentStatus, isMoreThanCounts, sameCounts, type AgentCounts } from './agent-status.ts';
 import type { Announcer } from './announcer.ts';
+import type { PoolReport } from './pool/pool-keeper.ts';
 import { writeStatus } from './write-status.ts';
 
 /** Counts change with every session: they are written at most this often, so that an Agent costs no write per session. */
@@ -28,9 +29,15 @@ export class AgentStatusWriter {
   }
 
   /** Writes what is due; returns after how many milliseconds the rest will be, or undefined when nothing is left. */
-  async write(key: string, agent: Agent, verdict: AgentVerdict, counts: AgentCounts): Promise<number | undefined> {
+  async write(
+    key: string,
+    agent: Agent,
+    verdict: AgentVerdict,
+    counts: AgentCounts,
+    pool?: PoolReport,
+  ): Promise<number | undefined> {
     const before = agent.status;
-    const after = agentStatus(agent, verdict, counts, this.#clock.now());
+    const after = agentStatus(agent, verdict, { ...counts, pool }, this.#clock.now());
     const more = isMoreThanCounts(before, after);
     if (!more && sameCounts(before, after)) return undefined;
     const dueInMs = (this.#countsWrittenAt.get(key) ?? -Infinity) + COUNTS_EVERY_MS - this.#clock.monotonic();

@@ -3,6 +3,7 @@ import type { Condition } from '../api/conditions.ts';
 import { sizes } from '../api/limits.ts';
 import type { AgentConditionType, AgentReason } from '../api/reasons.ts';
 import { setCondition } from '../kube/conditions.ts';
+import type { PoolReport } from './pool/pool-keeper.ts';
 import type { AgentVerdict } from './agent-state.ts';
 
 export interface AgentCounts {
@@ -15,9 +16,18 @@ export interface AgentCounts {
  * The status of an Agent. `Ready`, `Reconciling` and `Stalled` follow the convention of kstatus, so that `kubectl
  * wait`, Helm, Argo CD and Flux understand them: Stalled is True when only a change by its owner can help.
  */
-export function agentStatus(agent: Agent, verdict: AgentVerdict, counts: AgentCounts, now: number): AgentStatus {
+export function agentStatus(
+  agent: Agent,
+  verdict: AgentVerdict,
+  { pool, ...counts }: AgentCounts & { pool?: PoolReport | undefined },
+  now: number,
+): AgentStatus {
   const generation = agent.metadata.generation ?? 0;
-  const [ready, reason, message] = readiness(verdict);
+  const [ready, reason, wording] = readiness(verdict, pool);
+  const known = agent.status?.conditions?.find(({ type }) => type === 'Ready');
+  // The kubelet words the same problem in ever new ways: the first wording stays.
+  const message = verdict.ok && !ready && known?.reason === reason ? known.message : wording;
+  const rollout = rolloutOf(pool);
   let conditions: readonly Condition[] = agent.status?.conditions ?? [];
   const set = (type: AgentConditionType, isTrue: boolean, why: AgentReason, text: string): void => {
     const entry = {
@@ -30,7 +40,7 @@ export function agentStatus(agent: Agent, verdict: AgentVerdict, counts: AgentCo
     conditions = setCondition(conditions, entry, now);
   };
   set('Ready', ready, reason, message);
-  set('Reconciling', false, 'UpToDate', '');
+  set('Reconciling', rollout !== undefined, rollout === undefined ? 'UpToDate' : 'RollingOut', rollout ?? '');
   set('Stalled', !verdict.ok, verdict.ok ? 'UpToDate' : reason, verdict.ok ? '' : message);
   return {
     observedGeneration: generation,
@@ -42,11 +52,22 @@ export function agentStatus(agent: Agent, verdict: AgentVerdict, counts: AgentCo
   };
 }
 
-function readiness(verdict: AgentVerdict): [ready: boolean, reason: AgentReason, message: string] {
+function readiness(
+  verdict: AgentVerdict,
+  pool: PoolReport | undefined,
+): [ready: boolean, reason: AgentReason, message: string] {
   if (!verdict.ok) return [false, verdict.reason, verdict.message];
   // A paused Agent is what its owner asked for, so it is Ready: a rollout that waits for it must not hang.
   if (verdict.spec.paused) return [true, 'Paused', 'the Agent is paused and refuses new Sessions'];
-  return [true, 'Ready', 'Sessions can be started'];
+  if (pool?.problem === undefined || pool.ready > 0) return [true, 'Ready', 'Sessions can be started'];
+  const meanwhile = pool.warm > 0 ? '; until then Sessions get pods of the revision before' : '';
+  return [false, pool.problem.reason, `${pool.problem.message}${meanwhile}`];
+}
+
+/** What a rollout waits for. A pool that is merely filled up again is none: that would be a status for every session. */
+function rolloutOf(pool: PoolReport | undefined): string | undefined {
+  if (pool === undefined || pool.outdated === 0) return undefined;
+  return `${pool.ready} of ${pool.target} warm pods are of the new revision, ${pool.outdated} of an earlier one wait to be replaced`;
 }
 
 /** Whether something other than the counts differs: that is written at once, counts only now and then. */

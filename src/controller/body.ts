@@ -27,6 +27,17 @@ export async function findBody(api: KubeApi, session: Session): Promise<BodyResu
   }
 }
 
+/** The bytes of a body that `findBody` has found before. Throws when it is no longer there. */
+export async function readBody(api: KubeApi, session: Session): Promise<Buffer> {
+  const ref = session.spec.bodyFrom?.secretKeyRef;
+  if (ref === undefined) return Buffer.from(session.spec.body ?? '');
+  const { namespace = '' } = session.metadata;
+  const secret = await api.get(secrets, { namespace, name: ref.name });
+  const checked = checkBodySecret(secret, ref);
+  if (!checked.ok) throw new Error(checked.message);
+  return Buffer.from(secret.data?.[ref.key] ?? '', 'base64');
+}
+
 function checkBodySecret(secret: Secret, { name, key }: { name: string; key: string }): BodyResult {
   if (secret.metadata.labels?.[labels.body] === undefined) {
     return {

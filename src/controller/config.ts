@@ -24,8 +24,29 @@ const configSchema = z.strictObject({
       runAsNonRoot: z.boolean().default(false),
     })
     .prefault({}),
+  /** What is beside the agent in pods of protocol Http. */
+  supervisor: z
+    .strictObject({
+      /** Bullpen's own image; without it, protocol Http is not supported. */
+      image: z.string().default(''),
+      imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+      /** Names of Secrets in the namespaces of Agents. */
+      imagePullSecrets: z.array(z.string()).default([]),
+      resources: z.record(z.string(), z.unknown()).default({}),
+      /** The Secret, in the controller's own namespace, of the keys that it signs with what it asks of supervisors. */
+      keysSecret: z.string().default('bullpen-controller-keys'),
+    })
+    .prefault({}),
   networkPolicy: z
-    .strictObject({ sessions: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}) })
+    .strictObject({
+      sessions: z
+        .strictObject({
+          enabled: z.boolean().default(true),
+          /** Who may speak to supervisors: peers of a NetworkPolicy. */
+          from: z.array(z.record(z.string(), z.unknown())).default([]),
+        })
+        .prefault({}),
+    })
     .prefault({}),
 });
 

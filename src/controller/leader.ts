@@ -4,18 +4,24 @@ import { Controller, type Reconcile } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Logger } from '../kube/logger.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
-import type { SessionPodPolicy } from '../pods/policy.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { Ledger } from '../usage/ledger.ts';
 import { AgentLoop } from './agent-loop.ts';
+import type { Platform } from './agent-state.ts';
 import { AgentStatusWriter } from './agent-status-writer.ts';
 import { Announcer } from './announcer.ts';
 import { INDEX, splitKey, type Caches } from './caches.ts';
+import { Deliverer } from './delivery/deliverer.ts';
+import type { CallSupervisor } from './delivery/supervisor-client.ts';
 import type { Informers } from './informers.ts';
+import type { KeyRing } from './keys/key-ring.ts';
 import { NamespaceLoop } from './namespace-loop.ts';
+import type { SessionNetwork } from './namespace-objects.ts';
 import { NodeWatch } from './node-watch.ts';
 import { PendingPods } from './pending-pods.ts';
-import { createQueues, enqueueAll, route } from './queues.ts';
+import { PodFactory } from './pod-factory.ts';
+import { PoolKeeper } from './pool/pool-keeper.ts';
+import { createQueues, enqueueAll, route, type Queues } from './queues.ts';
 import { RetentionLoop } from './retention.ts';
 import { SessionLoop } from './session-loop.ts';
 import { SessionStarter } from './session-starter.ts';
@@ -31,8 +37,10 @@ export interface LeaderDeps {
   api: KubeApi;
   informers: Informers;
   events: EventRecorder;
-  policy: SessionPodPolicy;
-  networkPolicyEnabled: boolean;
+  keys: Pick<KeyRing, 'load' | 'run' | 'sign' | 'publicKeys' | 'kids' | 'onChanged'>;
+  callSupervisor: CallSupervisor;
+  platform: Platform;
+  networkPolicy: SessionNetwork;
   concurrency: { agents: number; sessions: number };
   /** The API server's own timeout for a mutation: after it, a predecessor's last request can no longer be carried out. */
   mutationTimeoutMs: number;
@@ -54,12 +62,13 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
   const since = clock.monotonic();
   try {
     await knowEverything(deps, signal, handover);
+    await deps.keys.load(signal);
   } catch (error) {
     if (signal.aborted) return; // Told to stop before it began.
     throw error;
   }
-  const { loops, caches, nodes, guarded, pending, verdicts } = createLoops(deps);
   const queues = createQueues({ clock, metrics: deps.kitMetrics });
+  const { loops, caches, nodes, guarded, pending, verdicts, deliverer } = createLoops(deps, queues);
   const run = (name: string, queue: keyof typeof queues, concurrency: number, reconcile: Reconcile): Promise<void> =>
     new Controller({
       name,
@@ -72,6 +81,10 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     }).run(signal);
 
   const stopRouting = route(caches, guarded, nodes, queues);
+  // Pods that trust none of the keys are of no use.
+  const stopKeys = deps.keys.onChanged(() => {
+    for (const key of caches.agents.keys()) queues.agents.add(key);
+  });
   for (const node of caches.nodes.values()) nodes.observe(node);
   enqueueAll(caches, guarded, queues);
   logger.info(
@@ -92,9 +105,12 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
         leftAlone(splitKey(key).namespace, () => retention.reconcile(key, stop)),
       ),
       run('namespace', 'namespaces', 2, (key) => leftAlone(key, () => namespaces.reconcile(key))),
+      deps.keys.run(signal),
     ]);
   } finally {
     stopRouting();
+    stopKeys();
+    deliverer.close();
     for (const queue of Object.values(queues)) queue.shutDown();
     // Nobody gets the lease before; what is not written then is dropped, by the client's guard.
     await settlesWithin(clock, deps.events.stop(), EVENTS_DEADLINE_MS);
@@ -135,8 +151,8 @@ async function knowEverything(
 }
 
 /** The loops and what they share. */
-function createLoops(deps: LeaderDeps) {
-  const { api, clock, informers, metrics, policy, random } = deps;
+function createLoops(deps: LeaderDeps, queues: Queues) {
+  const { api, clock, informers, keys, logger, metrics, platform, random } = deps;
   const caches: Caches = {
     agents: informers.agents.store,
     sessions: informers.sessions.store,
@@ -149,7 +165,40 @@ function createLoops(deps: LeaderDeps) {
   const settleAfterMs = deps.mutationTimeoutMs + 1_000;
   const pending = new PendingPods({ clock, settleAfterMs });
   const verdicts = new Verdicts({ api, store: caches.sessions, announcer, clock, settleAfterMs });
-  const starter = new SessionStarter({ api, caches, pending, verdicts, announcer, policy, clock, random });
+  const deliverer = new Deliverer({
+    signer: keys,
+    call: deps.callSupervisor,
+    clock,
+    logger,
+    wake: (sessionUid) => queues.sessions.add(sessionUid),
+  });
+  const factory = new PodFactory({
+    ...platform,
+    publicKeys: () => ({ controller: keys.publicKeys, gateway: [] }),
+  });
+  const starter = new SessionStarter({
+    api,
+    caches,
+    pending,
+    verdicts,
+    announcer,
+    factory,
+    deliverer,
+    clock,
+    random,
+  });
+  const pool = new PoolKeeper({
+    api,
+    caches,
+    pending,
+    factory,
+    kids: () => keys.kids,
+    refusals: starter,
+    clock,
+    random,
+    logger,
+    wake: (agentKey) => queues.agents.add(agentKey),
+  });
   const statusWriter = new AgentStatusWriter({ api, store: caches.agents, announcer, clock });
   const budgets = informers.budgets.store;
   const policies = informers.policies.store;
@@ -158,10 +207,11 @@ function createLoops(deps: LeaderDeps) {
     nodes,
     pending,
     verdicts,
+    deliverer,
     guarded: [budgets, policies] as const,
     loops: {
-      agents: new AgentLoop({ api, caches, pending, starter, statusWriter, verdicts, policy, metrics, clock }),
-      sessions: new SessionLoop({ api, caches, nodes, ledger, announcer, metrics, clock }),
+      agents: new AgentLoop({ api, caches, pending, starter, statusWriter, verdicts, pool, platform, metrics, clock }),
+      sessions: new SessionLoop({ api, caches, nodes, deliverer, ledger, announcer, metrics, clock }),
       retention: new RetentionLoop({ api, caches, clock }),
       namespaces: new NamespaceLoop({
         api,
@@ -169,7 +219,7 @@ function createLoops(deps: LeaderDeps) {
         announcer,
         budgets,
         policies,
-        networkPolicyEnabled: deps.networkPolicyEnabled,
+        networkPolicy: deps.networkPolicy,
       }),
     },
   };

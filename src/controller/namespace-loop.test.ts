@@ -37,7 +37,7 @@ function setUp({
   const policies = new Store<NetworkPolicy>();
   const stored = { uid: 'u', resourceVersion: '5', creationTimestamp: at(0) };
   if (guarded) {
-    const [budget, policy] = [sessionBudget(NAMESPACE), sessionNetworkPolicy(NAMESPACE)];
+    const [budget, policy] = [sessionBudget(NAMESPACE), sessionNetworkPolicy(NAMESPACE, [])];
     budgets.replaceAll([{ ...budget, metadata: { ...budget.metadata, ...stored } } as PodDisruptionBudget], '10');
     policies.replaceAll([{ ...policy, metadata: { ...policy.metadata, ...stored } } as NetworkPolicy], '10');
   }
@@ -58,7 +58,7 @@ function setUp({
   const announcer = {
     nameTaken: ({ kind }: { kind: string }) => written.push(`say that ${kind} is taken`),
   } as unknown as Announcer;
-  const loop = new NamespaceLoop({ api, caches, announcer, budgets, policies, networkPolicyEnabled: true });
+  const loop = new NamespaceLoop({ api, caches, announcer, budgets, policies, networkPolicy: { enabled: true, from: [] } });
   return { caches, guards: [budgets, policies] as const, written, reconcile: () => loop.reconcile(NAMESPACE) };
 }
 

@@ -8,7 +8,12 @@ import { networkPolicies, podDisruptionBudgets, type ObjectRef, type Resource } 
 import type { Store } from '../kube/store.ts';
 import type { Announcer } from './announcer.ts';
 import { INDEX, INDEX_BY_NAMESPACE, type Caches } from './caches.ts';
-import { NAMESPACE_OBJECT_NAME, sessionBudget, sessionNetworkPolicy } from './namespace-objects.ts';
+import {
+  NAMESPACE_OBJECT_NAME,
+  sessionBudget,
+  sessionNetworkPolicy,
+  type SessionNetwork,
+} from './namespace-objects.ts';
 
 /** How often a name is tried again that somebody else's object has; each time costs an Event. */
 const NAME_TAKEN_MS = 10 * 60_000;
@@ -24,7 +29,7 @@ export class NamespaceLoop {
   readonly #announcer: Announcer;
   readonly #budgets: Store<PodDisruptionBudget>;
   readonly #policies: Store<NetworkPolicy>;
-  readonly #networkPolicyEnabled: boolean;
+  readonly #networkPolicy: SessionNetwork;
 
   constructor(deps: {
     api: KubeApi;
@@ -32,14 +37,14 @@ export class NamespaceLoop {
     announcer: Announcer;
     budgets: Store<PodDisruptionBudget>;
     policies: Store<NetworkPolicy>;
-    networkPolicyEnabled: boolean;
+    networkPolicy: SessionNetwork;
   }) {
     this.#api = deps.api;
     this.#caches = deps.caches;
     this.#announcer = deps.announcer;
     this.#budgets = deps.budgets;
     this.#policies = deps.policies;
-    this.#networkPolicyEnabled = deps.networkPolicyEnabled;
+    this.#networkPolicy = deps.networkPolicy;
   }
 
   async reconcile(namespace: string): Promise<ReconcileResult> {
@@ -49,8 +54,8 @@ export class NamespaceLoop {
       await this.#ensure(
         networkPolicies,
         this.#policies,
-        sessionNetworkPolicy(namespace),
-        needed && this.#networkPolicyEnabled,
+        sessionNetworkPolicy(namespace, this.#networkPolicy.from),
+        needed && this.#networkPolicy.enabled,
       ),
     ];
     return taken.includes(true) ? { requeueAfterMs: NAME_TAKEN_MS } : {};

@@ -1,4 +1,5 @@
 import { labels, managedBy } from '../api/names.ts';
+import { SUPERVISOR_PORT } from '../supervisor/wire.ts';
 import type { NetworkPolicy, NewObject, PodDisruptionBudget } from '../kube/objects.ts';
 
 /** Both objects of a namespace have this name; nothing else of ours lives there. */
@@ -25,15 +26,31 @@ export function sessionBudget(namespace: string): NewObject<PodDisruptionBudget>
   };
 }
 
+/** Who may speak to supervisors: a peer of a NetworkPolicy. */
+export type NetworkPeer = Record<string, unknown>;
+
+/** Whether namespaces get a NetworkPolicy for the pods of sessions, and who it lets in. */
+export interface SessionNetwork {
+  enabled: boolean;
+  from: readonly NetworkPeer[];
+}
+
 /**
- * Nobody connects to a session of `protocol: Process`: it is started with all that it needs and has no port of ours.
- * What sessions may connect to is the namespace owner's to decide, so there is no rule for egress.
+ * Nobody connects to the pods of sessions but those who hold the keys for it, and they to the supervisor only: the port of a waiting
+ * agent would take a session from anybody. What sessions may connect to is the namespace owner's to decide, so there is no rule for
+ * egress.
  */
-export function sessionNetworkPolicy(namespace: string): NewObject<NetworkPolicy> {
+export function sessionNetworkPolicy(namespace: string, from: readonly NetworkPeer[]): NewObject<NetworkPolicy> {
+  const ports = [{ protocol: 'TCP', port: SUPERVISOR_PORT }];
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     metadata: { name: NAMESPACE_OBJECT_NAME, namespace, labels: OURS },
-    spec: { podSelector: { matchLabels: OURS }, policyTypes: ['Ingress'], ingress: [] },
+    spec: {
+      podSelector: { matchLabels: OURS },
+      policyTypes: ['Ingress'],
+      // Without a peer a rule would let everybody in.
+      ingress: from.length === 0 ? [] : [{ from: [...from], ports }],
+    },
   };
 }

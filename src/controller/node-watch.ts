@@ -4,7 +4,7 @@ import { isNotFound } from '../kube/errors.ts';
 import type { Node } from '../kube/objects.ts';
 import { nodes as nodeResource } from '../kube/resources.ts';
 import type { Store } from '../kube/store.ts';
-import type { NodeState } from './session-plan.ts';
+import type { NodeState } from './session-ending.ts';
 
 /**
  * Which nodes answer. A node is silent while its condition Ready is not True; for how long is measured from when this

@@ -1,11 +1,12 @@
 import type { Clock } from '../kube/clock.ts';
 
-/** A pod whose creation has been sent and whose result is not known yet. It holds a place until it is. */
+/** A pod whose creation or claim has been sent and whose result is not known yet. It holds a place until it is. */
 export interface PendingPod {
   agentKey: string;
   namespace: string;
   name: string;
-  sessionUid: string;
+  /** The Session that it is for; undefined for one that is to wait for a Session. */
+  sessionUid: string | undefined;
   /**
    * `sent`: the request is under way. `unknown`: it failed in a way that leaves open whether it was carried out (lost
    * reply, timeout); it still may be, until the API server's own timeout for it has passed.
@@ -19,9 +20,9 @@ export interface PendingPod {
 }
 
 /**
- * The pods that this leader may have created without the cache knowing.
+ * The pods that this leader may have created or claimed without the cache knowing.
  *
- * A created pod enters the cache with the reply, so only requests without a (clear) reply need to be remembered. Such
+ * A created or claimed pod enters the cache with the reply, so only requests without a (clear) reply need to be remembered. Such
  * an entry is never dropped because of its age: it ends with a reply, or with a fresh read made after the request can
  * no longer be carried out.
  */

@@ -1,4 +1,3 @@
-import type { WaitReason } from '../api/reasons.ts';
 import type { KubeError } from '../kube/errors.ts';
 
 /**
@@ -9,7 +8,8 @@ import type { KubeError } from '../kube/errors.ts';
  * - `wait`: quota, policy or the server's state may change: try again until the start timeout.
  */
 export type CreationFailure =
-  { kind: 'template' | 'session'; message: string } | { kind: 'wait'; reason: WaitReason; message: string };
+  | { kind: 'template' | 'session'; message: string }
+  | { kind: 'wait'; reason: 'QuotaExceeded' | 'AdmissionDenied' | 'PodCreateFailed'; message: string };
 
 export function creationFailure(error: KubeError): CreationFailure {
   const { code, message } = error;

@@ -5,9 +5,10 @@ import { keyOf } from '../kube/store.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
 import { sessionUidOf } from '../pods/binding.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
-import { isTerminal } from '../pods/pod-facts.ts';
+import { isBeingDeleted, isReady, isTerminal, waitCause } from '../pods/pod-facts.ts';
 import { agentKeyOfPod, agentKeyOfSession, INDEX, type Caches } from './caches.ts';
 import type { NodeWatch } from './node-watch.ts';
+import { isWarm } from './pool/warm-pods.ts';
 import { isFinished } from './session-status.ts';
 
 /** One queue per loop; their keys are `namespace/agent`, a Session's uid, `namespace/agent` and a namespace. */
@@ -97,13 +98,18 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
       const key = agentKeyOfPod(object);
       enqueueSessionOf(object, queues);
       if (ended || change.type !== 'updated') queues.namespaces.add(object.metadata.namespace ?? '');
-      if (key !== undefined && (ended || change.type !== 'updated')) queues.agents.add(key);
+      const matters = ended || change.type !== 'updated' || changesPool(change.old, object);
+      if (key !== undefined && matters) queues.agents.add(key);
       if (key !== undefined && isTerminal(object)) queues.retention.addAfter(key, RETENTION_DELAY_MS);
     }),
     caches.nodes.subscribe(({ type, object }) => {
       if (type === 'deleted') nodes.forget(object.metadata.name);
       else nodes.observe(object);
-      for (const pod of caches.pods.byIndex(INDEX.node, object.metadata.name)) enqueueSessionOf(pod, queues);
+      for (const pod of caches.pods.byIndex(INDEX.node, object.metadata.name)) {
+        enqueueSessionOf(pod, queues);
+        const key = isWarm(pod) ? agentKeyOfPod(pod) : undefined;
+        if (key !== undefined) queues.agents.add(key);
+      }
     }),
     ...guarded.map((store) =>
       store.subscribe(({ object, old }) => {
@@ -114,6 +120,17 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
     ),
   ];
   return () => ends.forEach((end) => end());
+}
+
+/** Whether what has changed of a pod that waits decides over who gets it, or whether another is made. */
+function changesPool(before: Pod, after: Pod): boolean {
+  if (!isWarm(after)) return isWarm(before);
+  return (
+    isReady(before) !== isReady(after) ||
+    isBeingDeleted(before) !== isBeingDeleted(after) ||
+    before.spec?.nodeName !== after.spec?.nodeName ||
+    waitCause(before)?.reason !== waitCause(after)?.reason
+  );
 }
 
 function enqueueSessionOf(pod: Pod, queues: Queues): void {

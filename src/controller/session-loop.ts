@@ -9,18 +9,28 @@ import { removeFinalizerPatch } from '../kube/finalizers.ts';
 import type { Pod } from '../kube/objects.ts';
 import { pods as podResource, refOf, type ObjectRef } from '../kube/resources.ts';
 import { keyOf } from '../kube/store.ts';
-import { sessionUidOf } from '../pods/binding.ts';
+import { readBinding, sessionUidOf } from '../pods/binding.ts';
+import { kidsOfPod } from '../pods/trusted-keys.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
-import { isTerminal, lastFinishedAt, STOP_NOW_SECONDS } from '../pods/pod-facts.ts';
+import { sessionId } from '../pods/names.ts';
+import { isBeingDeleted, isScheduled, isTerminal, lastFinishedAt, STOP_NOW_SECONDS } from '../pods/pod-facts.ts';
+import { isHttp, sessionRecord, supervisorRan } from '../pods/session-record.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { usageOf, type Ledger, type Usage } from '../usage/ledger.ts';
 import { sessionSeconds } from '../usage/session-seconds.ts';
 import type { Announcer } from './announcer.ts';
+import { readBody } from './body.ts';
 import { INDEX, type Caches } from './caches.ts';
+import type { Deliverer } from './delivery/deliverer.ts';
 import type { NodeWatch } from './node-watch.ts';
-import { planSession, vanishedStatus, type SessionPlan } from './session-plan.ts';
-import type { Outcome } from './session-outcome.ts';
 import { refresh } from './refresh.ts';
+import { limitsOf } from './session-deadlines.ts';
+import type { SessionView } from './session-ending.ts';
+import { sessionStartedAt, usageSince } from './session-facts.ts';
+import type { Outcome } from './session-outcome.ts';
+import { planSession, vanishedStatus, type SessionPlan } from './session-plan.ts';
+import { isSpent } from './session-retry.ts';
+import { isFinished } from './session-status.ts';
 import { writeStatus } from './write-status.ts';
 
 /** How often a pod is asked for that the watch does not show. */
@@ -35,6 +45,7 @@ export class SessionLoop {
   readonly #api: KubeApi;
   readonly #caches: Caches;
   readonly #nodes: NodeWatch;
+  readonly #deliverer: Deliverer;
   readonly #ledger: Ledger;
   readonly #announcer: Announcer;
   readonly #metrics: ControllerMetrics;
@@ -44,6 +55,7 @@ export class SessionLoop {
     api: KubeApi;
     caches: Caches;
     nodes: NodeWatch;
+    deliverer: Deliverer;
     ledger: Ledger;
     announcer: Announcer;
     metrics: ControllerMetrics;
@@ -52,6 +64,7 @@ export class SessionLoop {
     this.#api = deps.api;
     this.#caches = deps.caches;
     this.#nodes = deps.nodes;
+    this.#deliverer = deps.deliverer;
     this.#ledger = deps.ledger;
     this.#announcer = deps.announcer;
     this.#metrics = deps.metrics;
@@ -60,17 +73,18 @@ export class SessionLoop {
 
   async reconcile(uid: string): Promise<ReconcileResult> {
     const session = this.#caches.sessions.byIndex(INDEX.uid, uid)[0];
-    const [cached, ...others] = this.#caches.pods.byIndex(INDEX.sessionUid, uid).sort(byCreation);
-    // Cannot happen while pods are named after their Session; should somebody copy one by hand, it serves nobody.
-    for (const other of others) await this.#discard(other);
+    if (session === undefined || isFinished(session)) this.#deliverer.forget(uid);
+    const { pod: cached, spent, rivals } = podsOf(session, this.#caches.pods.byIndex(INDEX.sessionUid, uid));
+    for (const other of spent) await this.#discard(other);
+    const rival = await this.#endRivals(session, rivals);
     // The reply to an earlier release may have been lost.
     if (cached === undefined || !hasOurFinalizer(cached)) this.#ledger.settle(uid);
     let pod = cached;
-    let plan = await this.#plan(session, pod);
+    let plan = await this.#plan(session, pod, rival);
     if (pod !== undefined && endsSomething(plan, pod)) {
       // The cache may be old: a watch that is dead without saying so shows no start, no end and no node that came back.
       pod = await this.#readAfresh(pod);
-      plan = await this.#plan(session, pod);
+      plan = await this.#plan(session, pod, rival);
     }
     if (session !== undefined && plan.confirmPodGone === true) {
       pod = await this.#readBound(session);
@@ -79,7 +93,7 @@ export class SessionLoop {
         return {};
       }
       // It is there and the cache does not show it, because somebody took its labels off: nothing but asking tells of it.
-      plan = { ...(await this.#plan(session, pod)), requeueAfterMs: UNWATCHED_POD_MS };
+      plan = { ...(await this.#plan(session, pod, rival)), requeueAfterMs: UNWATCHED_POD_MS };
     }
     try {
       await this.#carryOut(plan, session, pod);
@@ -90,9 +104,29 @@ export class SessionLoop {
     return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
   }
 
-  async #plan(session: Session | undefined, pod: Pod | undefined): Promise<SessionPlan> {
+  async #plan(session: Session | undefined, pod: Pod | undefined, rival: SessionView['rival']): Promise<SessionPlan> {
     const node = await this.#nodes.stateOf(pod?.spec?.nodeName);
-    return planSession({ session, pod, node, now: this.#clock.now() });
+    const delivery = session && pod && this.#deliverer.stateOf(session.metadata.uid, pod.metadata.uid);
+    return planSession({ session, pod, delivery, rival, node, now: this.#clock.now() });
+  }
+
+  /**
+   * Other pods of the same try can only come from another controller. They end before anybody is told to begin, and what they then
+   * say of themselves decides whether the Session may run at all.
+   */
+  async #endRivals(session: Session | undefined, rivals: readonly Pod[]): Promise<SessionView['rival']> {
+    let found: SessionView['rival'];
+    for (const pod of rivals) {
+      const mayHaveRun = isHttp(pod) ? mayHaveBegun(pod) : false;
+      const noted = session === undefined || isFinished(session) || session.status?.phase === 'Stopping';
+      const ends = !isBeingDeleted(pod) || (isScheduled(pod) && pod.metadata.deletionGracePeriodSeconds !== 0);
+      if (!isTerminal(pod) && ends) {
+        if (!isBeingDeleted(pod)) await this.#deletePod(pod, undefined);
+        found ??= 'ending';
+      } else if (mayHaveRun && !noted) found = 'mayHaveRun';
+      else await this.#discard(pod);
+    }
+    return found;
   }
 
   /** The pod as it is at this moment, or undefined when it is gone; its node is read as well. */
@@ -123,6 +157,7 @@ export class SessionLoop {
 
   async #carryOut(plan: SessionPlan, session: Session | undefined, pod: Pod | undefined): Promise<void> {
     let current = session;
+    if (session !== undefined && pod !== undefined) this.#tellSupervisor(plan, session, pod);
     // When the pod cannot be told, that is written down all the same: from then on the time counts until it is forced.
     const told = await Promise.allSettled([pod === undefined ? undefined : this.#endPod(plan, pod)]);
     if (session !== undefined && plan.status !== undefined) current = await this.#write(session, plan.status);
@@ -138,6 +173,24 @@ export class SessionLoop {
       const { uid } = current.metadata;
       await this.#api.delete(sessionResource, refOf(current), { uid, propagationPolicy: 'Background' });
     }
+  }
+
+  #tellSupervisor({ deliver, askToStop }: SessionPlan, session: Session, pod: Pod): void {
+    const host = pod.status?.podIP;
+    if (host === undefined) return;
+    const { uid, name } = session.metadata;
+    const kids = kidsOfPod(pod);
+    const to = { podUid: pod.metadata.uid, host, kids };
+    if (askToStop === true) void this.#deliverer.stop(uid, to);
+    if (deliver === undefined) return;
+    const maxSessionSeconds = limitsOf(session, pod).maxSessionDuration;
+    this.#deliverer.deliver({
+      sessionUid: uid,
+      to,
+      request: { uid, sessionId: sessionId({ name, uid }), headers: {}, maxSessionSeconds },
+      body: async () => orEmptyObject(await readBody(this.#api, session)),
+      startBy: deliver.startBy,
+    });
   }
 
   async #endPod({ deadlineSeconds, deletePod }: SessionPlan, pod: Pod): Promise<void> {
@@ -190,8 +243,10 @@ export class SessionLoop {
     if (ended !== undefined) this.#ledger.count(usageOf(ended));
   }
 
+  /** A pod that serves nobody. One that has ended is kept for its logs, as long as those of others. */
   async #discard(pod: Pod): Promise<void> {
-    if (pod.metadata.deletionTimestamp === undefined) await this.#deletePod(pod, undefined);
+    if (!isTerminal(pod) && !isBeingDeleted(pod)) await this.#deletePod(pod, undefined);
+    if (!hasOurFinalizer(pod)) return;
     await this.#release(pod);
     this.#metrics.orphanRemoved('Pod');
   }
@@ -205,13 +260,35 @@ function endsSomething(plan: SessionPlan, pod: Pod): boolean {
 
 /** The usage of a pod whose Session was deleted before its end. */
 function orphanUsage(pod: Pod, outcome: Outcome | undefined): Usage {
+  const since = usageSince(pod, sessionStartedAt(undefined, pod));
   return {
     namespace: pod.metadata.namespace ?? '',
     agent: pod.metadata.labels?.[labels.agent] ?? '',
     outcome: outcome?.reason ?? 'Stopped',
-    start: 'Cold',
-    seconds: sessionSeconds(pod, lastFinishedAt(pod)),
+    start: readBinding(pod)?.startKind ?? 'Cold',
+    seconds: sessionSeconds(since, lastFinishedAt(pod)),
   };
+}
+
+/** Pipecat's contract: an agent that is told nothing is told `{}`. */
+function orEmptyObject(body: Buffer): Buffer {
+  return body.length === 0 ? Buffer.from('{}') : body;
+}
+
+/** The pods of a Session: its own, those of earlier tries, and others of the same try, which there should not be. */
+function podsOf(
+  session: Session | undefined,
+  pods: readonly Pod[],
+): { pod: Pod | undefined; spent: Pod[]; rivals: Pod[] } {
+  const spent = session === undefined ? [] : pods.filter((pod) => isSpent(session, pod));
+  const current = pods.filter((pod) => !spent.includes(pod)).sort(byCreation);
+  const pod = current.find(({ metadata }) => metadata.uid === session?.status?.podUID) ?? current[0];
+  return { pod, spent, rivals: current.filter((other) => other !== pod) };
+}
+
+/** Whether the agent of a pod that has ended may have been told of the session. */
+function mayHaveBegun(pod: Pod): boolean {
+  return sessionRecord(pod)?.delivered ?? supervisorRan(pod);
 }
 
 function byCreation(a: Pod, b: Pod): number {

@@ -79,7 +79,7 @@ function exitOutcome(exit: Terminated): Outcome {
 }
 
 /** Terminal without the agent's own record: an init container failed, or the node refused the pod. */
-function neverStarted(pod: Pod): Outcome {
+export function neverStarted(pod: Pod): Outcome {
   const init = pod.status?.initContainerStatuses?.find((status) => (status.state?.terminated?.exitCode ?? 0) !== 0);
   const exit = init?.state?.terminated;
   if (init !== undefined && exit !== undefined) {
@@ -98,7 +98,7 @@ function neverStarted(pod: Pod): Outcome {
 }
 
 /** What Kubernetes says when it, and not the agent, ended a pod. */
-function disruptionOf(pod: Pod): string | undefined {
+export function disruptionOf(pod: Pod): string | undefined {
   const condition = pod.status?.conditions?.find(
     (entry) => entry.type === 'DisruptionTarget' && entry.status === 'True',
   );

@@ -12,7 +12,9 @@ import {
   terminated,
   waiting,
 } from './testing/objects.ts';
-import { KUBELET_SLACK_MS, planSession, type NodeState, type SessionPlan } from './session-plan.ts';
+import { KUBELET_SLACK_MS } from './session-deadlines.ts';
+import type { NodeState } from './session-ending.ts';
+import { planSession, type SessionPlan } from './session-plan.ts';
 
 const ANSWERS: NodeState = { state: 'answers' };
 

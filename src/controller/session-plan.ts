@@ -1,13 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { agentLimits } from '../api/limits.ts';
-import type { EndReason } from '../api/reasons.ts';
 import type { Session, SessionLimitsInForce, SessionStatus } from '../api/session.ts';
 import type { Pod } from '../kube/objects.ts';
 import { readBinding } from '../pods/binding.ts';
 import {
-  agentStartedAt,
-  agentTerminated,
-  hasLostSandbox,
   isBeingDeleted,
   isScheduled,
   isTerminal,
@@ -16,44 +11,35 @@ import {
   waitCause,
 } from '../pods/pod-facts.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
-import { outcomeOf, removedOutcome, SANDBOX_LOST, type Intent, type Outcome } from './session-outcome.ts';
+import { isHttp } from '../pods/session-record.ts';
+import {
+  admittedAt,
+  KUBELET_SLACK_MS,
+  limitsOf,
+  overdueAfterMs,
+  runningDeadline,
+  startDeadline,
+} from './session-deadlines.ts';
+import { intentOf, NEVER_READY_SLACK_MS, overOutcome, toldOutcome, type SessionView } from './session-ending.ts';
+import { sessionProcessExit, sessionStartedAt, type Delivery } from './session-facts.ts';
+import type { Intent, Outcome } from './session-outcome.ts';
+import { attemptOf, mayRetry } from './session-retry.ts';
 import {
   endedStatus,
   finishedAt,
   isFinished,
+  retryingStatus,
   runningStatus,
   startingStatus,
   stoppingStatus,
 } from './session-status.ts';
 
-/**
- * The life of a Session that has a pod, from the moment the pod exists to the last trace:
- *
- *   Pending  → Starting   its pod exists
- *   Starting → Running    the kubelet says that the agent's container runs; the limit counts from here
- *   any      → Stopping   somebody decided to end it: spec.stop, the start timeout, or an agent that is gone while
- *                         other containers of its pod still run
- *   any      → Ended      the pod is terminal, or lost
- *
- * What happens before there is a pod (rejecting, queueing, admitting) is `agent-plan.ts`. Everything here is a function
- * of what the caches show: it holds after any crash, in any order of events, and when called again with nothing new it
- * plans nothing.
- */
-export interface SessionView {
-  /** The Session of this uid, or undefined when it has been deleted. */
-  session: Session | undefined;
-  /** The pod bound to this uid, or undefined when there is none. */
-  pod: Pod | undefined;
-  node: NodeState;
-  /** Unix milliseconds, by the controller's clock. */
-  now: number;
-}
-
-/** What is known of the node that a pod is on. `silentForMs` is measured by our own monotonic clock. */
-export type NodeState = { state: 'answers' | 'gone' } | { state: 'silent'; silentForMs: number };
-
 /** Pod actions, in the order in which they are carried out; the status is written after `stop` and before `release`. */
 export interface SessionPlan {
+  /** Hand the Session to the supervisor of its pod, or go on doing so, until this time (Unix milliseconds). */
+  deliver?: { startBy: number };
+  /** Ask the supervisor to end the session. */
+  askToStop?: true;
   /** Lower the pod's `activeDeadlineSeconds`, so that the kubelet ends it. */
   deadlineSeconds?: number;
   /** Delete the pod. 0 seconds of grace means by force: the node does not answer, or no longer exists. */
@@ -71,13 +57,29 @@ export interface SessionPlan {
   requeueAfterMs?: number;
 }
 
-/** How long the kubelet gets beyond a pod's grace period until the controller deletes the pod by force. */
-export const KUBELET_SLACK_MS = 60_000;
 /** A pod whose agent has terminated becomes terminal at once; only if it does not, other containers hold it up. */
 const TEARDOWN_PATIENCE_MS = 2_000;
+/** A supervisor that was asked to end its session has ended by then, else the kubelet is told. */
+const SUPERVISOR_PATIENCE_MS = 2_000;
+/** A warm start is not worth a status of its own, unless it takes longer than this. */
+const WARM_START_UNTOLD_MS = 1_000;
 
 const NOTHING: SessionPlan = {};
 
+/**
+ * The life of a Session that has a pod, from the moment the pod exists to the last trace:
+ *
+ *   Pending  → Starting   its pod exists
+ *   Starting → Running    Process: the kubelet says that the agent's container runs. Http: the supervisor says that the agent has
+ *                         been told to begin. The limit counts from here
+ *   any      → Stopping   somebody decided to end it: spec.stop, the start timeout, or an agent that is gone while
+ *                         other containers of its pod still run
+ *   any      → Ended      the pod is terminal, or lost
+ *
+ * What happens before there is a pod (rejecting, queueing, admitting) is `agent-plan.ts`. Everything here is a function
+ * of what the caches show: it holds after any crash, in any order of events, and when called again with nothing new it
+ * plans nothing.
+ */
 export function planSession(view: SessionView): SessionPlan {
   const { session, pod } = view;
   if (session === undefined) return pod === undefined ? NOTHING : planOrphanedPod(view, pod);
@@ -92,22 +94,20 @@ export function vanishedStatus(session: Session, now: number): SessionStatus {
 }
 
 function planBound(view: SessionView, session: Session, pod: Pod): SessionPlan {
-  const { now } = view;
+  const { now, delivery } = view;
   const limits = limitsOf(session, pod);
-  const intent = intentOf(session, pod, limits, now);
+  const intent = intentOf(view, session, pod, limits);
   const over = overOutcome(view, pod, limits, intent);
-  if (over !== undefined) return planEnd(session, pod, over, now);
-
-  const startedAt = agentStartedAt(pod);
-  if (intent !== undefined) return planStop(session, pod, intent, limits, now);
-  if (agentTerminated(pod) !== undefined) return planTeardown(session, pod, now);
-  if (startedAt === undefined) {
-    return {
-      ...changed(session, startingStatus(session, pod, limits, waitCause(pod), now)),
-      requeueAfterMs: soonest(view, limits, startDeadline(session, pod, limits) - now),
-    };
+  if (intent === undefined && mayRetry(session, pod, over !== undefined, delivery)) {
+    const why = over?.message ?? `its supervisor cannot be reached: ${delivery?.problem ?? 'no connection'}`;
+    return { status: retryingStatus(session, pod, limits, { attempt: attemptOf(session) + 1, why }, now) };
   }
-  const deadline = runningDeadline(pod, startedAt, limits);
+  if (over !== undefined) return planEnd(session, pod, over, now, delivery);
+  if (intent !== undefined) return planStop(view, session, pod, intent, limits);
+  if (sessionProcessExit(pod) !== undefined) return planTeardown(session, pod, now);
+  const startedAt = sessionStartedAt(session, pod, delivery);
+  if (startedAt === undefined) return planStart(view, session, pod, limits);
+  const deadline = isHttp(pod) ? undefined : runningDeadline(pod, startedAt, limits);
   return {
     ...(deadline !== undefined && { deadlineSeconds: deadline }),
     ...changed(session, runningStatus(session, pod, limits, startedAt, now)),
@@ -115,90 +115,86 @@ function planBound(view: SessionView, session: Session, pod: Pod): SessionPlan {
   };
 }
 
-/**
- * Why the controller wants the session to end, or has wanted it. A decision that is already in the status stands;
- * otherwise it follows from durable facts, so that a crash between deciding and writing changes nothing.
- */
-function intentOf(session: Session, pod: Pod, limits: SessionLimitsInForce, now: number): Intent | undefined {
-  const { status } = session;
-  if (status?.phase === 'Stopping' && status.reason !== undefined) {
-    return { reason: status.reason as EndReason, message: status.message ?? '' };
-  }
-  if (session.spec.stop === true) return { reason: 'Stopped', message: 'spec.stop was set' };
-  if (session.metadata.deletionTimestamp !== undefined)
-    return { reason: 'Stopped', message: 'the Session was deleted' };
-  // Written down while the agent still runs: afterwards its polite goodbye would look like success.
-  if (hasLostSandbox(pod) && agentTerminated(pod) === undefined) return SANDBOX_LOST;
-  const startedAt = agentStartedAt(pod);
-  if (startedAt === undefined && startDeadline(session, pod, limits) <= now && agentTerminated(pod) === undefined) {
-    const cause = waitCause(pod);
-    const message = startDeadlineMissed(session, limits);
-    return { reason: 'StartTimeout', message: cause === undefined ? message : `${message}: ${cause.message}` };
-  }
-  if (startedAt !== undefined && overdueAfterMs(session, limits, now) <= 0) {
-    return {
-      reason: 'DeadlineExceeded',
-      message: 'the session reached its maximum duration and its node did not end it',
-    };
-  }
-  return undefined;
+function planStart(view: SessionView, session: Session, pod: Pod, limits: SessionLimitsInForce): SessionPlan {
+  const { now } = view;
+  const untilDeadline = startDeadline(session, pod, limits) - now;
+  const wait = isHttp(pod) ? untilDeadline + NEVER_READY_SLACK_MS : untilDeadline;
+  const deliver = isHttp(pod) && view.rival === undefined && pod.status?.podIP !== undefined && untilDeadline > 0;
+  const begin = deliver && { deliver: { startBy: startBy(session, pod, limits, now) } };
+  const untold =
+    readBinding(pod)?.startKind === 'Warm' && session.status?.phase !== 'Starting'
+      ? admittedAt(session, pod) + WARM_START_UNTOLD_MS - now
+      : 0;
+  if (untold > 0) return { ...begin, requeueAfterMs: untold };
+  return {
+    ...begin,
+    ...changed(session, startingStatus(session, pod, limits, waitCause(pod), now)),
+    requeueAfterMs: soonest(view, limits, wait),
+  };
 }
 
-/** Whether the session is over, and how; undefined while its pod may still do something. */
-function overOutcome(
-  view: SessionView,
+/** Until when this pod may start the session: one that was ready has less time than the Session, which may get another then. */
+function startBy(session: Session, pod: Pod, limits: SessionLimitsInForce, now: number): number {
+  const window = readBinding(pod)?.startWindowSeconds ?? Infinity;
+  return Math.min(startDeadline(session, pod, limits), now + window * 1000);
+}
+
+function planEnd(
+  session: Session,
   pod: Pod,
-  limits: SessionLimitsInForce | undefined,
-  intent: Intent | undefined,
-): Outcome | undefined {
-  if (isTerminal(pod)) return outcomeOf(pod, intent);
-  const name = pod.spec?.nodeName ?? '';
-  if (isScheduled(pod) && view.node.state === 'gone') return { reason: 'Lost', message: `node ${name} is gone` };
-  if (
-    view.node.state === 'silent' &&
-    limits !== undefined &&
-    view.node.silentForMs >= limits.nodeLostAfterSeconds * 1000
-  ) {
-    return { reason: 'Lost', message: `node ${name} has been silent for ${limits.nodeLostAfterSeconds} s` };
-  }
-  if (!isBeingDeleted(pod)) return undefined;
-  if (!isScheduled(pod) || pod.metadata.deletionGracePeriodSeconds === 0) return intent ?? removedOutcome(pod);
-  return undefined;
+  outcome: Outcome,
+  now: number,
+  delivery: Delivery | undefined,
+): SessionPlan {
+  const startedAt = sessionStartedAt(session, pod, delivery);
+  return { status: endedStatus(session, pod, outcome, now, startedAt), ended: { outcome, pod }, ...letGo(pod) };
 }
 
-function planEnd(session: Session, pod: Pod, outcome: Outcome, now: number): SessionPlan {
-  return { status: endedStatus(session, pod, outcome, now), ended: { outcome, pod }, ...letGo(pod) };
-}
-
-/** Asks the kubelet to end the pod (its logs stay), or deletes a pod that no kubelet has; by force when nobody obeys. */
-function planStop(session: Session, pod: Pod, intent: Intent, limits: SessionLimitsInForce, now: number): SessionPlan {
+/**
+ * Asks the supervisor to end the session, or the kubelet to end the pod (its logs stay), or deletes a pod that no kubelet has; by
+ * force when nobody obeys.
+ */
+function planStop(
+  view: SessionView,
+  session: Session,
+  pod: Pod,
+  intent: Intent,
+  limits: SessionLimitsInForce,
+): SessionPlan {
+  const { now, delivery } = view;
   const { status } = session;
   const stoppingSince =
     status?.phase === 'Stopping' && status.stoppingAt !== undefined ? Date.parse(status.stoppingAt) : now;
-  // A kubelet that has let a session pass its limit has had its time already.
-  const patience =
-    intent.reason === 'DeadlineExceeded' ? 0 : limits.terminationGracePeriodSeconds * 1000 + KUBELET_SLACK_MS;
+  // A kubelet that has let a session pass its limit has had its time already. When the session has ended, this is its goodbye.
+  const ignored = intent.reason === 'DeadlineExceeded' && sessionProcessExit(pod) === undefined;
+  const patience = ignored ? 0 : limits.terminationGracePeriodSeconds * 1000 + KUBELET_SLACK_MS;
   const forceAfter = stoppingSince + patience;
-  const next = changed(session, stoppingStatus(session, pod, limits, intent, now));
+  const startedAt = sessionStartedAt(session, pod, delivery);
+  const next = changed(session, stoppingStatus(session, pod, limits, intent, now, startedAt));
   if (forceAfter <= now) return { deletePod: { gracePeriodSeconds: 0 }, ...next };
   const again = { requeueAfterMs: forceAfter - now };
   if (!isScheduled(pod)) return { ...(!isBeingDeleted(pod) && { deletePod: {} }), ...next, ...again };
-  if (isBeingDeleted(pod) || isToldToStop(pod)) return { ...next, ...again };
+  if (isBeingDeleted(pod) || isToldToStop(pod) || (isHttp(pod) && sessionProcessExit(pod) !== undefined))
+    return { ...next, ...again };
+  const askedUntil = stoppingSince + SUPERVISOR_PATIENCE_MS;
+  if (isHttp(pod) && startedAt !== undefined && now < askedUntil)
+    return { askToStop: true, ...next, requeueAfterMs: askedUntil - now };
   return { deadlineSeconds: STOP_NOW_SECONDS, ...next, ...again };
 }
 
 /**
- * The agent is gone and its pod is not: unless that settles by itself, the other containers are told to end too. A node whose
- * clock is ahead of ours puts that off by the difference, and nothing else depends on it.
+ * What ran the session is gone and its pod is not: unless that settles by itself, this is told, and the other containers are told to
+ * end too. A node whose clock is ahead of ours puts that off by the difference, and nothing else depends on it.
  */
 function planTeardown(session: Session, pod: Pod, now: number): SessionPlan {
-  const exit = agentTerminated(pod);
-  const othersRun = pod.status?.containerStatuses?.some((status) => status.state?.running !== undefined) ?? false;
-  const finishedAt = Date.parse(exit?.finishedAt ?? '');
+  // An agent of protocol Http is mostly gone in a moment: that is not worth a status.
+  const othersRun = !isHttp(pod) && (pod.status?.containerStatuses?.some((status) => status.state?.running) ?? false);
+  const finishedAt = Date.parse(sessionProcessExit(pod)?.finishedAt ?? '');
   const waited = now - finishedAt;
   if (!othersRun && waited < TEARDOWN_PATIENCE_MS) return { requeueAfterMs: TEARDOWN_PATIENCE_MS };
-  const outcome = outcomeOf(pod, undefined);
-  return { status: stoppingStatus(session, pod, limitsOf(session, pod), outcome, now) };
+  const startedAt = sessionStartedAt(session, pod);
+  const outcome = toldOutcome(pod, undefined);
+  return { status: stoppingStatus(session, pod, limitsOf(session, pod), outcome, now, startedAt) };
 }
 
 /** The Session is over, and said so: let go of its pod, and of itself when its time has come. */
@@ -237,57 +233,6 @@ function planOrphanedPod(view: SessionView, pod: Pod): SessionPlan {
 function letGo(pod: Pod): SessionPlan {
   const deletion = !isTerminal(pod) && !isBeingDeleted(pod) ? { deletePod: {} } : {};
   return { ...deletion, ...(hasOurFinalizer(pod) && { releasePod: true as const }) };
-}
-
-/** The limits in force: the pod's own record, else the status', else the defaults of an Agent that says nothing. */
-function limitsOf(session: Session, pod: Pod): SessionLimitsInForce {
-  return (
-    readBinding(pod)?.limits ??
-    session.status?.limits ?? {
-      maxSessionDuration: agentLimits.maxSessionDuration.default,
-      startTimeoutSeconds: agentLimits.startTimeoutSeconds.default,
-      nodeLostAfterSeconds: agentLimits.nodeLostAfterSeconds.default,
-      terminationGracePeriodSeconds: agentLimits.terminationGracePeriodSeconds.default,
-    }
-  );
-}
-
-/** When the Session must have started, in Unix milliseconds of the controller's clock, which also made `admittedAt`. */
-function startDeadline(session: Session, pod: Pod, limits: SessionLimitsInForce): number {
-  const admittedAt = session.status?.admittedAt ?? readBinding(pod)?.admittedAt ?? pod.metadata.creationTimestamp;
-  const startBefore = Date.parse(session.spec.startBefore ?? '') || Infinity;
-  return Math.min(Date.parse(admittedAt) + limits.startTimeoutSeconds * 1000, startBefore);
-}
-
-function startDeadlineMissed({ spec }: Session, limits: SessionLimitsInForce): string {
-  const before = spec.startBefore === undefined ? '' : `, or before ${spec.startBefore}`;
-  return `it did not start within ${limits.startTimeoutSeconds} s${before}`;
-}
-
-/**
- * What `activeDeadlineSeconds` must be once the agent has started, or undefined when it is that already (or less).
- *
- * The kubelet counts it from `status.startTime`, which like `startedAt` is a whole second of its clock, and checks
- * once a second. The agent may have started up to a second after what `startedAt` says, so one second is added: a
- * session is never cut before its limit, and at most about two seconds after it.
- */
-function runningDeadline(pod: Pod, startedAt: string, limits: SessionLimitsInForce): number | undefined {
-  const acceptedAt = pod.status?.startTime;
-  if (acceptedAt === undefined) return undefined;
-  const elapsed = Math.max(0, Math.round((Date.parse(startedAt) - Date.parse(acceptedAt)) / 1000));
-  const wanted = elapsed + limits.maxSessionDuration + 1;
-  const current = pod.spec?.activeDeadlineSeconds;
-  return current === undefined || current > wanted ? wanted : undefined;
-}
-
-/** How long until the controller itself must end a session that its kubelet should have ended; not positive when it must now. */
-function overdueAfterMs(session: Session, limits: SessionLimitsInForce, now: number): number {
-  const started = session.status?.conditions?.find(
-    (condition) => condition.type === 'Started' && condition.status === 'True',
-  );
-  // Our own clock saw it start. Before that is written there is nothing to be overdue of.
-  const since = started === undefined ? now : Date.parse(started.lastTransitionTime);
-  return since + (limits.maxSessionDuration + limits.terminationGracePeriodSeconds) * 1000 + KUBELET_SLACK_MS - now;
 }
 
 /** When to look again: at the deadline, or when a silent node has been silent for too long, whichever comes first. */

@@ -4,20 +4,25 @@ import { sessions as sessionResource } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
-import { isAlreadyExists, isOutcomeUnknown, KubeError } from '../kube/errors.ts';
+import { isAlreadyExists, isInvalid, isNotFound, isOutcomeUnknown, KubeError } from '../kube/errors.ts';
 import type { NewObject, Pod } from '../kube/objects.ts';
 import { pods as podResource } from '../kube/resources.ts';
 import { readBinding, type Binding } from '../pods/binding.ts';
+import { claimPatch, WARM_START_WINDOW_SECONDS } from '../pods/claim.ts';
 import { sessionPodName } from '../pods/names.ts';
-import type { SessionPodPolicy } from '../pods/policy.ts';
-import { buildProcessPod, type Body } from '../pods/process-pod.ts';
+import { isReady } from '../pods/pod-facts.ts';
+import type { Body } from '../pods/process-pod.ts';
 import type { Start } from './agent-plan.ts';
-import type { AgentVerdict } from './agent-state.ts';
+import type { Serving } from './agent-state.ts';
 import type { Announcer } from './announcer.ts';
 import { findBody } from './body.ts';
 import { type Caches } from './caches.ts';
+import type { Deliverer } from './delivery/deliverer.ts';
 import type { PendingPods } from './pending-pods.ts';
 import { creationBackoffMs, creationFailure } from './pod-creation.ts';
+import type { PodFactory } from './pod-factory.ts';
+import { refresh } from './refresh.ts';
+import { attemptOf } from './session-retry.ts';
 import { endedStatus, isActive, rejectedStatus, waitingForPodStatus } from './session-status.ts';
 import type { Verdicts } from './verdicts.ts';
 import { writeStatus } from './write-status.ts';
@@ -25,11 +30,10 @@ import { writeStatus } from './write-status.ts';
 /** How long Sessions of an Agent are refused because Kubernetes called its template invalid; then one try decides again. */
 const PROBE_AFTER_MS = 30_000;
 
-type Serving = Extract<AgentVerdict, { ok: true }>;
-
 /**
- * Gives a Session its pod: one create, under a name that follows from the Session's uid, so that doing it twice makes
- * one pod. The pod is the record of the admission; the Session's status follows from it (`session-loop.ts`).
+ * Gives a Session its pod: by one claim of a pod that waits, or by one create, under a name that follows from the Session's uid, so
+ * that doing it twice makes one pod. The pod is the record of the admission; the Session's status follows from it
+ * (`session-loop.ts`).
  */
 export class SessionStarter {
   readonly #api: KubeApi;
@@ -37,7 +41,8 @@ export class SessionStarter {
   readonly #pending: PendingPods;
   readonly #verdicts: Verdicts;
   readonly #announcer: Announcer;
-  readonly #policy: SessionPodPolicy;
+  readonly #factory: PodFactory;
+  readonly #deliverer: Deliverer;
   readonly #clock: Clock;
   readonly #random: () => number;
   /** Pods that Kubernetes refused, by the Session's uid: when to try again. */
@@ -51,7 +56,8 @@ export class SessionStarter {
     pending: PendingPods;
     verdicts: Verdicts;
     announcer: Announcer;
-    policy: SessionPodPolicy;
+    factory: PodFactory;
+    deliverer: Deliverer;
     clock: Clock;
     random: () => number;
   }) {
@@ -60,7 +66,8 @@ export class SessionStarter {
     this.#pending = deps.pending;
     this.#verdicts = deps.verdicts;
     this.#announcer = deps.announcer;
-    this.#policy = deps.policy;
+    this.#factory = deps.factory;
+    this.#deliverer = deps.deliverer;
     this.#clock = deps.clock;
     this.#random = deps.random;
   }
@@ -68,6 +75,16 @@ export class SessionStarter {
   /** What Kubernetes said of the template of this Agent's current pods, if it refused it. */
   refusalOf(agentKey: string): { revision: string; message: string } | undefined {
     return this.#refusals.get(agentKey);
+  }
+
+  /** Kubernetes called the template of this revision invalid. */
+  refused(agentKey: string, revision: string, message: string): void {
+    this.#refusals.set(agentKey, { revision, message, at: this.#clock.monotonic() });
+  }
+
+  /** Kubernetes has taken a pod of it. */
+  accepted(agentKey: string): void {
+    this.#refusals.delete(agentKey);
   }
 
   /** Whether a refused template may be tried again: what made Kubernetes refuse it may have changed. */
@@ -93,24 +110,34 @@ export class SessionStarter {
     return times;
   }
 
+  /** Gives a Session its pod: a waiting one, when the plan says so, else one that is made for it. */
   async start(agentKey: string, agent: Agent, verdict: Serving, start: Start): Promise<void> {
     const { session, admittedAt, limits } = start;
-    const { uid, name, namespace = '' } = session.metadata;
-    const binding: Binding = { agent: agent.metadata.name, session: { name, uid }, admittedAt, attempt: 0, limits };
-    const found = await this.#findBody(agentKey, start);
-    if (found === undefined) return;
-    const pod = buildProcessPod({
-      namespace,
-      agent: { name: agent.metadata.name, spec: verdict.spec, revision: verdict.revision },
-      template: verdict.template,
-      binding,
-      body: found,
-      policy: this.#policy,
-    });
+    const { uid, name } = session.metadata;
+    const body = await this.#findBody(agentKey, start);
+    if (body === undefined) return;
+    const binding = { agent: agent.metadata.name, session: { name, uid }, admittedAt, attempt: attemptOf(session) };
+    if (start.pod === undefined) {
+      await this.#make(agentKey, agent, verdict, start, { ...binding, startKind: 'Cold', limits }, body);
+    } else {
+      await this.#claim(agentKey, verdict, start, start.pod, { ...binding, startKind: 'Warm', limits });
+    }
+  }
+
+  async #make(
+    agentKey: string,
+    agent: Agent,
+    verdict: Serving,
+    start: Start,
+    binding: Binding,
+    body: Body,
+  ): Promise<void> {
+    const { uid, namespace = '' } = start.session.metadata;
+    const pod = this.#factory.forSession(agent, verdict, binding, body);
     const ref = { namespace, name: sessionPodName(binding.session, binding.attempt) };
     this.#pending.sent({ agentKey, sessionUid: uid, ...ref });
     try {
-      this.#caches.pods.writeThrough(await this.#create(pod, binding));
+      this.#bound(uid, await this.#create(pod, binding));
     } catch (error) {
       if (!isOutcomeUnknown(error)) this.#pending.settled(ref);
       else this.#pending.unknown(ref);
@@ -119,7 +146,60 @@ export class SessionStarter {
     }
     this.#pending.settled(ref);
     this.#failures.delete(uid);
-    this.#refusals.delete(agentKey);
+    this.accepted(agentKey);
+  }
+
+  /** One compare-and-swap. When the pod is not what it was, the cache is brought up to date, and that plans again. */
+  async #claim(agentKey: string, verdict: Serving, start: Start, pod: Pod, unbound: Binding): Promise<void> {
+    const { uid } = start.session.metadata;
+    const { namespace = '', name } = pod.metadata;
+    const grace = pod.spec?.terminationGracePeriodSeconds ?? unbound.limits.terminationGracePeriodSeconds;
+    const binding: Binding = {
+      ...unbound,
+      // It may be of an earlier revision.
+      limits: { ...unbound.limits, terminationGracePeriodSeconds: grace },
+      ...(isReady(pod) && { startWindowSeconds: WARM_START_WINDOW_SECONDS }),
+    };
+    const ref = { namespace, name };
+    this.#pending.sent({ agentKey, sessionUid: uid, ...ref });
+    try {
+      const ops = claimPatch(pod, binding, this.#clock.now());
+      this.#bound(uid, await this.#api.patch(podResource, ref, { type: 'json', ops }));
+      this.#pending.settled(ref);
+      this.#failures.delete(uid);
+    } catch (error) {
+      if (isOutcomeUnknown(error)) {
+        this.#pending.unknown(ref);
+        if (!(await this.#hasTaken(ref, pod, uid))) throw error;
+        this.#pending.settled(ref);
+        return;
+      }
+      this.#pending.settled(ref);
+      await this.#lost(error, pod).catch((refusal: unknown) => this.#failed(refusal, agentKey, verdict, start));
+    }
+  }
+
+  /** Somebody else has changed the pod. Rejects when it is what it was: then Kubernetes refuses the claim itself. */
+  async #lost(error: unknown, pod: Pod): Promise<void> {
+    if (!isInvalid(error) && !isNotFound(error)) throw error;
+    await refresh(this.#api, podResource, this.#caches.pods, pod, error);
+  }
+
+  /** Whether a claim whose reply was lost has been carried out. If not, it still may be. */
+  async #hasTaken(ref: { namespace: string; name: string }, pod: Pod, sessionUid: string): Promise<boolean> {
+    try {
+      const fresh = await this.#api.get(podResource, ref);
+      if (fresh.metadata.uid !== pod.metadata.uid || readBinding(fresh)?.session.uid !== sessionUid) return false;
+      this.#bound(sessionUid, fresh);
+      return true;
+    } catch {
+      return false; // It is read again when the request can no longer be carried out.
+    }
+  }
+
+  #bound(sessionUid: string, pod: Pod): void {
+    this.#deliverer.bound(sessionUid, pod.metadata.uid);
+    this.#caches.pods.writeThrough(pod);
   }
 
   /** The body of a Session, or undefined when there is none to be had: the Session has been told then. */
@@ -157,11 +237,7 @@ export class SessionStarter {
     const failure = creationFailure(error);
     switch (failure.kind) {
       case 'template':
-        this.#refusals.set(agentKey, {
-          revision: verdict.revision,
-          message: failure.message,
-          at: this.#clock.monotonic(),
-        });
+        this.refused(agentKey, verdict.revision, failure.message);
         await this.#refuse(start.session, 'AgentInvalid', failure.message);
         break;
       case 'session':

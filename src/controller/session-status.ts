@@ -5,8 +5,9 @@ import type { Session, SessionLimitsInForce, SessionStatus } from '../api/sessio
 import { setCondition } from '../kube/conditions.ts';
 import type { Pod } from '../kube/objects.ts';
 import { readBinding } from '../pods/binding.ts';
-import { agentStartedAt, lastFinishedAt, type WaitCause } from '../pods/pod-facts.ts';
+import { lastFinishedAt, type WaitCause } from '../pods/pod-facts.ts';
 import { sessionSeconds } from '../usage/session-seconds.ts';
+import { usageSince } from './session-facts.ts';
 import type { Outcome } from './session-outcome.ts';
 
 /** Ended and Rejected are final: such a Session is never planned for again, only forgotten. */
@@ -76,6 +77,34 @@ export function waitingForPodStatus(
   });
 }
 
+/** What is on its way and needs nobody. */
+const SLOW: ReadonlySet<WaitReason> = new Set(['ContainerCreating', 'AgentNotReady']);
+
+/** Its pod is of no use, and the agent has been told nothing: it keeps its place, and gets another pod. */
+export function retryingStatus(
+  session: Session,
+  pod: Pod,
+  limits: SessionLimitsInForce,
+  { attempt, why }: { attempt: number; why: string },
+  now: number,
+): SessionStatus {
+  const { admittedAt } = boundFields(session, pod, limits, now);
+  const status = next(session, now, {
+    phase: 'Starting',
+    reason: 'Retrying',
+    message: `it gets another pod: ${why}`,
+    attempt,
+    admittedAt,
+    limits,
+    conditions: [
+      ['Admitted', 'True', 'Admitted', 'the Session has its place'],
+      ['Started', 'False', 'Retrying', why],
+    ],
+  });
+  const { podName: _pod, podUID: _uid, nodeName: _node, startKind: _kind, boundAt: _bound, ...unbound } = status;
+  return unbound;
+}
+
 /** Its pod exists. A cause is written when it is a problem and new; what is merely slow is not worth a write. */
 export function startingStatus(
   session: Session,
@@ -85,7 +114,7 @@ export function startingStatus(
   now: number,
 ): SessionStatus {
   const known = session.status?.reason;
-  const problem = cause === undefined || cause.reason === 'ContainerCreating' ? undefined : cause;
+  const problem = cause === undefined || SLOW.has(cause.reason) ? undefined : cause;
   const bound = boundFields(session, pod, limits, now);
   if (problem === undefined) {
     // Its node alone is not worth a write either: it comes with Running.
@@ -137,8 +166,8 @@ export function stoppingStatus(
   limits: SessionLimitsInForce,
   why: { reason: SessionReason; message: string },
   now: number,
+  startedAt: string | undefined,
 ): SessionStatus {
-  const startedAt = agentStartedAt(pod);
   return next(session, now, {
     ...boundFields(session, pod, limits, now),
     ...(startedAt !== undefined && { startedAt }),
@@ -150,8 +179,13 @@ export function stoppingStatus(
 }
 
 /** The end, with everything that the pod tells. Without a pod (it vanished) the times are the controller's. */
-export function endedStatus(session: Session, pod: Pod | undefined, outcome: Outcome, now: number): SessionStatus {
-  const startedAt = pod && agentStartedAt(pod);
+export function endedStatus(
+  session: Session,
+  pod: Pod | undefined,
+  outcome: Outcome,
+  now: number,
+  startedAt?: string,
+): SessionStatus {
   const finishedAt = pod && lastFinishedAt(pod);
   const boundAtMs = Date.parse(session.status?.boundAt ?? '');
   const limits = (pod && readBinding(pod)?.limits) ?? session.status?.limits;
@@ -164,7 +198,7 @@ export function endedStatus(session: Session, pod: Pod | undefined, outcome: Out
     ...(outcome.exitCode !== undefined && { exitCode: outcome.exitCode }),
     endedAt: finishedAt ?? iso(now),
     endedAtSource: finishedAt === undefined ? 'Controller' : 'Kubelet',
-    usageSeconds: Math.round(sessionSeconds(pod, finishedAt, { boundAtMs, endedAtMs: now })),
+    usageSeconds: Math.round(sessionSeconds(usageSince(pod, startedAt), finishedAt, { boundAtMs, endedAtMs: now })),
     conditions: [['Finished', 'True', outcome.reason, outcome.message]],
   });
 }
@@ -176,7 +210,7 @@ function boundFields(session: Session, pod: Pod, limits: SessionLimitsInForce, n
     podName: pod.metadata.name,
     podUID: pod.metadata.uid,
     ...(nodeName !== undefined && { nodeName }),
-    startKind: status?.startKind ?? 'Cold',
+    startKind: readBinding(pod)?.startKind ?? status?.startKind ?? 'Cold',
     admittedAt: status?.admittedAt ?? readBinding(pod)?.admittedAt ?? iso(now),
     boundAt: status?.boundAt ?? iso(now),
     limits,

@@ -5,10 +5,10 @@ import { slimAgent, slimSession } from './slim.ts';
 import { makeAgent, makeSession } from './testing/objects.ts';
 
 describe('a Session in the cache', () => {
-  it('has its body until it has a pod', () => {
+  it('has its body until it has started', () => {
     const body = 'secret';
     expect(slimSession(makeSession('s', { spec: { body } })).spec.body).toBe(body);
-    const bound = makeSession('s', { spec: { body }, status: { phase: 'Starting', podUID: 'uid' } });
+    const bound = makeSession('s', { spec: { body }, status: { phase: 'Running', podUID: 'uid' } });
     expect(slimSession(bound).spec).toEqual({ agent: 'echo' });
   });
 

@@ -2,7 +2,6 @@ import type { Agent } from '../api/agent.ts';
 import type { Session } from '../api/session.ts';
 import { annotations } from '../api/names.ts';
 import type { Node, Pod } from '../kube/objects.ts';
-import { isFinished } from './session-status.ts';
 
 /**
  * What the caches keep of an object. With ten thousand ended Sessions and their pods, the parts that nobody reads (the
@@ -10,18 +9,22 @@ import { isFinished } from './session-status.ts';
  */
 export function slimPod(pod: Pod): Pod {
   const { metadata, spec, status } = pod;
-  const binding = metadata.annotations?.[annotations.binding];
   return {
     metadata: withoutManagedFields({
       ...metadata,
-      annotations: binding === undefined ? {} : { [annotations.binding]: binding },
+      annotations: pick(metadata.annotations, [annotations.binding, annotations.keys]) as Record<string, string>,
     }),
-    spec: pick(spec, ['nodeName', 'activeDeadlineSeconds', 'terminationGracePeriodSeconds']) as Pod['spec'],
+    spec: {
+      ...pick(spec, ['nodeName', 'activeDeadlineSeconds', 'terminationGracePeriodSeconds']),
+      // Their names tell the protocol.
+      containers: spec?.containers?.map(({ name }) => ({ name })) ?? [],
+    },
     status: pick(status, [
       'phase',
       'reason',
       'message',
       'startTime',
+      'podIP',
       'conditions',
       'containerStatuses',
       'initContainerStatuses',
@@ -29,15 +32,19 @@ export function slimPod(pod: Pod): Pod {
   };
 }
 
-/** A body is read when its pod is made, and never again. */
+/** A body is read until the session has started, and never again. */
 export function slimSession(given: Session): Session {
   const session = inShape(given);
   const { body: _body, ...spec } = session.spec;
   return {
     ...session,
     metadata: withoutManagedFields(session.metadata),
-    spec: isFinished(session) || session.status?.podUID !== undefined ? spec : session.spec,
+    spec: mayNeedBody(session) ? session.spec : spec,
   };
+}
+
+function mayNeedBody({ status }: Session): boolean {
+  return status?.phase === undefined || status.phase === 'Pending' || status.phase === 'Starting';
 }
 
 export function slimAgent(agent: Agent): Agent {

@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { annotations, labels, managedBy } from '../api/names.ts';
+import { namesOf, startKinds } from '../api/reasons.ts';
 import { sessionStatusLimits } from '../api/session.ts';
 import type { KubeObject } from '../kube/objects.ts';
 
 const recordSchema = z.object({
   /** When the controller decided to start the Session: its own clock, RFC 3339 with milliseconds. */
   admittedAt: z.iso.datetime(),
+  /** Which try to run the Session this is, from 0: a pod that was lost before the agent was told anything is replaced. */
   attempt: z.number(),
+  startKind: z.enum(namesOf(startKinds)).default('Cold'),
+  /** How long this pod may take to start the session, in seconds, when that is less than the Session's start timeout. */
+  startWindowSeconds: z.number().optional(),
   limits: sessionStatusLimits,
 });
 
@@ -45,13 +50,16 @@ export function sessionUidOf({ metadata }: KubeObject): string | undefined {
   return metadata.labels?.[labels.sessionUid] ?? metadata.ownerReferences?.find(({ kind }) => kind === 'Session')?.uid;
 }
 
+/** A binding of which only labels may be left. */
+export type ReadBinding = Pick<Binding, 'agent' | 'session' | 'attempt' | 'startKind'> & Partial<Binding>;
+
 /**
  * The binding that a pod records, or undefined where it serves no Session.
  *
  * A pod whose labels name a Session but whose annotation cannot be read (somebody edited it) is still bound: its
  * limits come back as `undefined`, and the caller uses those in the Session's status.
  */
-export function readBinding(pod: KubeObject): (Omit<Binding, 'limits' | 'admittedAt'> & Partial<Binding>) | undefined {
+export function readBinding(pod: KubeObject): ReadBinding | undefined {
   const own = pod.metadata.labels ?? {};
   const agent = own[labels.agent];
   const name = own[labels.session];
@@ -59,7 +67,7 @@ export function readBinding(pod: KubeObject): (Omit<Binding, 'limits' | 'admitte
   if (agent === undefined || name === undefined || uid === undefined) return undefined;
   const base = { agent, session: { name, uid } };
   const record = recordSchema.safeParse(parseJson(pod.metadata.annotations?.[annotations.binding]));
-  return record.success ? { ...base, ...record.data } : { ...base, attempt: 0 };
+  return record.success ? { ...base, ...record.data } : { ...base, attempt: 0, startKind: 'Cold' };
 }
 
 function parseJson(text: string | undefined): unknown {

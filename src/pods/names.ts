@@ -19,6 +19,13 @@ export function sessionPodName(session: { name: string; uid: string }, attempt: 
   return `${stem}-${hash}`;
 }
 
+/** The name of a pod that is to wait for a Session: random and made here, so that a request and its repetition are one pod. */
+export function warmPodName(agent: string, random: () => number): string {
+  let tail = '';
+  for (let i = 0; i < HASH_LENGTH; i++) tail += SAFE_ALPHABET.charAt(Math.floor(random() * SAFE_ALPHABET.length));
+  return `${agent.slice(0, MAX_POD_NAME - HASH_LENGTH - 1).replace(/[-.]+$/, '')}-${tail}`;
+}
+
 /** A hash of `text` in `length` characters that are allowed anywhere in a Kubernetes name or label value. */
 export function shortHash(text: string, length: number): string {
   const digest = createHash('sha256').update(text).digest();

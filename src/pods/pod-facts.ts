@@ -1,7 +1,7 @@
 import { agentContainer } from '../api/names.ts';
 import type { Pod } from '../kube/objects.ts';
 
-type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
+export type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 export type Terminated = NonNullable<NonNullable<ContainerStatus['state']>['terminated']>;
 
 /** Terminal: every container has stopped for good. Only then does a pod stop to count against the limit of its Agent. */
@@ -30,8 +30,15 @@ export function isToldToStop(pod: Pod): boolean {
 /** `activeDeadlineSeconds` lowered to this means: stop now, but keep the pod and its logs. */
 export const STOP_NOW_SECONDS = 1;
 
+/** With protocol Http the agent is a native sidecar, which Kubernetes counts among the init containers. */
 export function agentStatus(pod: Pod): ContainerStatus | undefined {
-  return pod.status?.containerStatuses?.find((status) => status.name === agentContainer);
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  return [...containerStatuses, ...initContainerStatuses].find((status) => status.name === agentContainer);
+}
+
+/** Whether the kubelet says that the pod can take what it is for. */
+export function isReady(pod: Pod): boolean {
+  return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 
 /** When the agent's container started, by the kubelet's clock in whole seconds; undefined while it has not. */
@@ -73,10 +80,11 @@ export function hasLostSandbox(pod: Pod): boolean {
  * container may still run, as on a node that is lost: what an init container or a helper did earlier is no end.
  */
 export function lastFinishedAt(pod: Pod): string | undefined {
-  const statuses = pod.status?.containerStatuses ?? [];
-  if (!isTerminal(pod) && (statuses.length === 0 || statuses.some((status) => !status.state?.terminated)))
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  const all = [...initContainerStatuses, ...containerStatuses];
+  if (!isTerminal(pod) && (containerStatuses.length === 0 || all.some((status) => !status.state?.terminated)))
     return undefined;
-  return [...(pod.status?.initContainerStatuses ?? []), ...statuses]
+  return all
     .map((status) => status.state?.terminated?.finishedAt)
     .filter((time) => time !== undefined && Date.parse(time) > 0)
     .sort()
@@ -85,9 +93,18 @@ export function lastFinishedAt(pod: Pod): string | undefined {
 
 /** Why a pod has not started yet, in the words that a person needs; undefined where nothing is wrong (yet). */
 export interface WaitCause {
-  reason: 'Unschedulable' | 'ImagePullFailed' | 'ContainerConfigError' | 'ContainerCreating';
+  reason:
+    | 'Unschedulable'
+    | 'ImagePullFailed'
+    | 'ContainerConfigError'
+    | 'CrashLoopBackOff'
+    | 'ContainerCreating'
+    | 'AgentNotReady';
   message: string;
 }
+
+/** Characters of a log line that are worth passing on. */
+const LAST_LINE = 500;
 
 const IMAGE_PROBLEMS = new Set([
   'ErrImagePull',
@@ -116,6 +133,22 @@ export function waitCause(pod: Pod): WaitCause | undefined {
     const message = waiting?.message ?? reason;
     if (IMAGE_PROBLEMS.has(reason)) return { reason: 'ImagePullFailed', message: `${reason}: ${message}` };
     if (CONFIG_PROBLEMS.has(reason)) return { reason: 'ContainerConfigError', message: `${reason}: ${message}` };
+    if (reason === 'CrashLoopBackOff') return { reason, message: crashOf(status) };
   }
+  if (agentStatus(pod)?.state?.running !== undefined)
+    return { reason: 'AgentNotReady', message: 'the agent runs, but it does not say that it is ready' };
   return isScheduled(pod) ? { reason: 'ContainerCreating', message: 'the node is preparing the container' } : undefined;
+}
+
+function crashOf({ name, restartCount, lastState }: ContainerStatus): string {
+  const exit = lastState?.terminated;
+  const how =
+    exit?.reason === 'OOMKilled' ? 'used more memory than its limit' : `exited with code ${exit?.exitCode ?? '?'}`;
+  return `container ${name} ${how}, and was started ${restartCount} times again${lastLine(exit?.message)}`;
+}
+
+/** The kubelet puts the end of the log into the message of a container that failed. */
+export function lastLine(message: string | undefined): string {
+  const line = message?.trimEnd().split('\n').at(-1)?.trim() ?? '';
+  return line === '' ? '' : `: ${line.slice(0, LAST_LINE)}`;
 }

@@ -10,6 +10,7 @@ const binding: Binding = {
   session: { name: 'call', uid: 'uid-1' },
   admittedAt: '2026-01-01T00:00:00.123Z',
   attempt: 0,
+  startKind: 'Cold',
   limits: {
     maxSessionDuration: 600,
     startTimeoutSeconds: 120,
@@ -30,7 +31,7 @@ function build(
   if (!template.ok) throw new Error(template.problems.join());
   return buildProcessPod({
     namespace: 'ns',
-    agent: { name: 'echo', spec, revision: 'rev' },
+    agent: { name: 'echo', uid: 'agent-uid', spec, revision: 'rev' },
     template: template.spec,
     binding,
     body,

@@ -1,12 +1,12 @@
-import type { AgentSpec } from '../api/agent.ts';
-import { profiles } from '../api/limits.ts';
-import { agentContainer, annotations, apiVersion, labels, sessionRecordFinalizer } from '../api/names.ts';
+import { annotations } from '../api/names.ts';
 import type { NewObject, Pod } from '../kube/objects.ts';
-import { bindingMetadata, type Binding } from './binding.ts';
+import { buildAgentContainer, splitContainers, STAY_ON_SILENT_NODES, type EnvVar } from './agent-container.ts';
+import type { Binding } from './binding.ts';
 import { sessionId, sessionPodName } from './names.ts';
+import { busyMetadata, type AgentOfPod } from './pod-metadata.ts';
 import type { SessionPodPolicy } from './policy.ts';
 import { withSecurityDefaults } from './security.ts';
-import type { TemplateContainer, TemplateSpec } from './template.ts';
+import type { TemplateSpec } from './template.ts';
 
 /** Where an agent of `protocol: Process` finds the body of its session, byte for byte. */
 export const BODY_DIRECTORY = '/var/run/bullpen';
@@ -24,7 +24,7 @@ export type Body = { kind: 'inline'; text: string } | { kind: 'secret'; name: st
 
 export interface ProcessPodInput {
   namespace: string;
-  agent: { name: string; spec: AgentSpec; revision: string };
+  agent: AgentOfPod;
   /** The Agent's pod template, checked by `checkTemplate`. */
   template: TemplateSpec;
   binding: Binding;
@@ -36,80 +36,45 @@ export interface ProcessPodInput {
  * The pod of a session of `protocol: Process`: the user's image as main container, started for the session and ended
  * by its own exit.
  */
-export function buildProcessPod(input: ProcessPodInput): NewObject<Pod> {
-  const { agent, binding, body, policy, template } = input;
-  const bound = bindingMetadata(binding);
-  const own = template.containers?.find((container) => container.name === agentContainer) ?? { name: agentContainer };
-  const others = template.containers?.filter((container) => container.name !== agentContainer) ?? [];
-  const userMetadata = agent.spec.podTemplate?.metadata ?? {};
+export function buildProcessPod({
+  namespace,
+  agent,
+  template,
+  binding,
+  body,
+  policy,
+}: ProcessPodInput): NewObject<Pod> {
+  const { own, others } = splitContainers(template);
+  const container = buildAgentContainer(agent.spec, own, { defaults: [], fixed: sessionEnvironment(binding, body) });
+  const bodyMount = { name: BODY_VOLUME, mountPath: BODY_DIRECTORY, readOnly: true };
   const spec: TemplateSpec = {
     ...template,
     restartPolicy: 'Never',
     // The kubelet's guard. It is lowered once, when the container has started, to what the session may still run.
     activeDeadlineSeconds: binding.limits.startTimeoutSeconds + binding.limits.maxSessionDuration,
     terminationGracePeriodSeconds: binding.limits.terminationGracePeriodSeconds,
-    containers: [buildAgentContainer(input, own), ...others],
+    containers: [{ ...container, volumeMounts: [...(own.volumeMounts ?? []), bodyMount] }, ...others],
     volumes: [...(template.volumes ?? []), bodyVolume(body)],
     tolerations: [...(template.tolerations ?? []), ...STAY_ON_SILENT_NODES],
   };
+  const name = sessionPodName(binding.session, binding.attempt);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: {
-      name: sessionPodName(binding.session, binding.attempt),
-      namespace: input.namespace,
-      labels: { ...userMetadata.labels, ...bound.labels, [labels.revision]: agent.revision },
-      annotations: {
-        ...userMetadata.annotations,
-        ...bound.annotations,
-        ...(body.kind === 'inline' && { [annotations.body]: body.text }),
-        'kubectl.kubernetes.io/default-container': agentContainer,
-        // A session must not be moved: these keep the cluster autoscaler and Karpenter from removing its node.
-        'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
-        'karpenter.sh/do-not-disrupt': 'true',
-      },
-      // The pod may not vanish before the session's end and usage are recorded, whoever deletes it.
-      finalizers: [sessionRecordFinalizer],
-      ownerReferences: [
-        { apiVersion, kind: 'Session', ...binding.session, controller: true, blockOwnerDeletion: false },
-      ],
-    },
+    metadata: busyMetadata(
+      agent,
+      { name, namespace },
+      binding,
+      body.kind === 'inline' ? { [annotations.body]: body.text } : {},
+    ),
     // The API server validates the rest of the user's template; its refusal becomes a condition of the Session.
     spec: withSecurityDefaults(spec, policy) as unknown as NonNullable<Pod['spec']>,
   };
 }
 
-/**
- * Kubernetes would delete a pod 300 s after its node fell silent, but a silent node may still carry its calls: the
- * controller decides, by `nodeLostAfterSeconds`.
- */
-const STAY_ON_SILENT_NODES = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].map((key) => ({
-  key,
-  operator: 'Exists',
-  effect: 'NoExecute',
-}));
-
-function buildAgentContainer({ agent, binding, body }: ProcessPodInput, own: TemplateContainer): TemplateContainer {
-  const { spec } = agent;
-  return {
-    resources: { requests: profiles[spec.profile], limits: profiles[spec.profile] },
-    ...own,
-    image: spec.image,
-    ...(spec.command && { command: spec.command }),
-    ...(spec.args && { args: spec.args }),
-    env: [...(own.env ?? []), ...(spec.env ?? []), ...sessionEnvironment(binding, body)],
-    envFrom: [
-      ...(own.envFrom ?? []),
-      ...(spec.secretSet === undefined ? [] : [{ secretRef: { name: spec.secretSet } }]),
-      ...(spec.envFrom ?? []),
-    ],
-    volumeMounts: [...(own.volumeMounts ?? []), { name: BODY_VOLUME, mountPath: BODY_DIRECTORY, readOnly: true }],
-  };
-}
-
 /** What the agent is told of its session. Later entries win, so these cannot be overridden by the user's. */
-function sessionEnvironment(binding: Binding, body: Body): { name: string; [field: string]: unknown }[] {
-  const environment: { name: string; [field: string]: unknown }[] = [
+function sessionEnvironment(binding: Binding, body: Body): EnvVar[] {
+  const environment: EnvVar[] = [
     { name: 'BULLPEN_SESSION_ID', value: sessionId(binding.session) },
     { name: 'BULLPEN_SESSION_NAME', value: binding.session.name },
     { name: 'BULLPEN_AGENT', value: binding.agent },

@@ -1,5 +1,7 @@
 import type { AgentSpec } from '../api/agent.ts';
+import type { SupervisorSettings } from './http-pod.ts';
 import { shortHash } from './names.ts';
+import type { SessionPodPolicy } from './policy.ts';
 
 /** What in an Agent does not change its pods: a change of these alone makes no new revision. */
 type NotInPods =
@@ -23,10 +25,20 @@ const NOT_IN_PODS: Record<NotInPods, true> = {
   retention: true,
 };
 
-/** The hash of everything in an Agent that changes its pods, independent of the order of keys. */
-export function revisionOf(spec: AgentSpec): string {
-  const relevant = Object.entries(spec).filter(([field]) => !(field in NOT_IN_PODS));
-  return shortHash(canonicalJson(Object.fromEntries(relevant)), 10);
+/** What else changes the pods of an Agent. */
+export interface BesideSpec {
+  /** The annotation that asks for new pods. */
+  redeploy: string | undefined;
+  supervisor: SupervisorSettings;
+  policy: SessionPodPolicy;
+}
+
+/** The hash of everything that changes the pods of an Agent, independent of the order of keys. */
+export function revisionOf(spec: AgentSpec, { redeploy, supervisor, policy }: BesideSpec): string {
+  const relevant = Object.fromEntries(Object.entries(spec).filter(([field]) => !(field in NOT_IN_PODS)));
+  const { runAsNonRoot } = policy;
+  const beside = spec.protocol === 'Http' ? { redeploy, supervisor, runAsNonRoot } : { redeploy };
+  return shortHash(canonicalJson({ ...relevant, beside }), 10);
 }
 
 function canonicalJson(value: unknown): string {

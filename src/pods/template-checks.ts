@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { agentContainer } from '../api/names.ts';
+import { agentContainer, supervisorContainer } from '../api/names.ts';
 import type { AgentSpec } from '../api/agent.ts';
 import type { SessionPodPolicy } from './policy.ts';
 import { refused, securityProblems } from './security-checks.ts';
@@ -99,11 +99,15 @@ function containers(spec: TemplateSpec): string[] {
         if (container[field] !== undefined)
           problems.push(`podTemplate.spec.${path}.${field}: set spec.${field} of the Agent instead`);
       }
-    } else if (container.name === agentContainer || container.name.startsWith(RESERVED_PREFIX)) {
+    } else if (isReserved(container.name)) {
       problems.push(`podTemplate.spec.${path}: the name ${container.name} is reserved, choose another`);
     }
   }
   return problems;
+}
+
+function isReserved(name: string): boolean {
+  return name === agentContainer || name === supervisorContainer || name.startsWith(RESERVED_PREFIX);
 }
 
 function duplicates(spec: TemplateSpec): string[] {

@@ -1,6 +1,9 @@
 import { hostname } from 'node:os';
 import { KubeConfig } from '@kubernetes/client-node';
+import { callSupervisor } from '../controller/delivery/supervisor-client.ts';
 import { createInformers, type Informers } from '../controller/informers.ts';
+import { KeyRing } from '../controller/keys/key-ring.ts';
+import { kidsInUse } from '../controller/keys/kids-in-use.ts';
 import { lead } from '../controller/leader.ts';
 import { readConfig } from '../controller/config.ts';
 import { systemClock } from '../kube/clock.ts';
@@ -29,6 +32,7 @@ const CACHE_SILENCE_SECONDS = 300;
  */
 export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
   const config = readConfig(env);
+  const { keysSecret, ...supervisor } = config.supervisor;
   const logger = createLogger({ level: config.log.level, program: 'controller' });
   const registry = createRegistry({ version });
   const kitMetrics = new KubeMetrics(registry);
@@ -96,6 +100,13 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     logger,
     metrics: kitMetrics,
   });
+  const keys = new KeyRing({
+    api,
+    secret: { namespace: config.namespace, name: keysSecret },
+    kidsInUse: () => kidsInUse(informers.pods),
+    clock: systemClock,
+    logger,
+  });
   logger.info({ identity, port: health.port, version }, 'started; waiting for the lease');
   try {
     await elector.run({
@@ -109,8 +120,10 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
             api,
             informers,
             events,
-            policy: config.sessionPods,
-            networkPolicyEnabled: config.networkPolicy.sessions.enabled,
+            keys,
+            callSupervisor,
+            platform: { policy: config.sessionPods, supervisor },
+            networkPolicy: config.networkPolicy.sessions,
             concurrency: CONCURRENCY,
             mutationTimeoutMs: MUTATION_TIMEOUT_SECONDS * 1000,
             metrics,

@@ -63,21 +63,21 @@ describe('POST /bot', () => {
         setImmediate(() => response.end('}'));
       });
     });
-    const result = await client.bot({ 'x-daily-session-id': 'id' }, '{"ü": "\\u0000 世界"}', () => true);
+    const result = await client.bot({ 'x-daily-session-id': 'id' }, Buffer.from('{"ü": "\\u0000 世界"}'), () => true);
     expect(result).toEqual({ kind: 'answered', status: 200 });
     expect(seen).toEqual(['POST', '/bot', 'id', '{"ü": "\\u0000 世界"}']);
   });
 
   it('was not sent when nobody listens', async () => {
     let asked = 0;
-    expect(await nobody.bot({}, '{}', () => ++asked > 0)).toEqual({ kind: 'notSent' });
+    expect(await nobody.bot({}, Buffer.from('{}'), () => ++asked > 0)).toEqual({ kind: 'notSent' });
     expect(asked).toBe(0);
   });
 
   it('was not sent when it may not go after all', async () => {
     let received = 0;
     const client = await rawAgent((socket) => socket.on('data', () => received++));
-    expect(await client.bot({}, '{}', () => false)).toEqual({ kind: 'notSent' });
+    expect(await client.bot({}, Buffer.from('{}'), () => false)).toEqual({ kind: 'notSent' });
     expect(received).toBe(0);
   });
 
@@ -91,6 +91,6 @@ describe('POST /bot', () => {
     ['with nonsense', (socket) => socket.once('data', () => socket.end('nonsense\r\n\r\n'))],
   ])('is broken when the connection ends %s', async (_name, answer) => {
     const client = await rawAgent(answer);
-    expect((await client.bot({}, '{}', () => true)).kind).toBe('broken');
+    expect((await client.bot({}, Buffer.from('{}'), () => true)).kind).toBe('broken');
   });
 });

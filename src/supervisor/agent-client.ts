@@ -49,9 +49,8 @@ export class AgentClient {
    *
    * @param mayGo asked before the first byte leaves: with true the agent may have got it from then on, with false nothing leaves
    */
-  bot(headers: Record<string, string>, body: string, mayGo: () => boolean): Promise<BotResult> {
+  bot(headers: Record<string, string>, bytes: Buffer, mayGo: () => boolean): Promise<BotResult> {
     return new Promise((resolve) => {
-      const bytes = Buffer.from(body, 'utf8');
       let gone = false;
       const broken = (message: string): void => resolve(gone ? { kind: 'broken', message } : { kind: 'notSent' });
       const call = request({

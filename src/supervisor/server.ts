@@ -3,8 +3,8 @@ import { bindRequest, bodyDigest, type BindRequest } from './wire.ts';
 import type { Verifier } from './verifier.ts';
 import type { BoundSession } from './session.ts';
 
-/** A body of 1 MB whose every character JSON escapes, and room for the rest. */
-const MAX_BIND_BYTES = 8 * 1024 * 1024;
+/** A body of 1 MB in base64, and room for the rest. */
+const MAX_BIND_BYTES = 2 * 1024 * 1024;
 
 /** How long `PUT /session` waits for the agent before it says that it still waits. */
 const BIND_WAIT_MS = 8_000;

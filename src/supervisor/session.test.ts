@@ -7,7 +7,7 @@ import type { BindRequest, TerminationMessage } from './wire.ts';
 const request: BindRequest = {
   uid: 'session-uid',
   sessionId: 'id',
-  body: '{"grüße":"世界"}',
+  body: Buffer.from('{"grüße":"世界"}').toString('base64'),
   headers: { 'x-daily-room-url': 'https://room', 'x-daily-room-token': 'token' },
   maxSessionSeconds: 60,
   startTimeoutSeconds: 10,
@@ -18,10 +18,10 @@ function setUp({ readiness = 'ready' }: { readiness?: Readiness } = {}) {
   const clock = new FakeClock(1_000_000);
   const agent = {
     readiness,
-    calls: [] as { headers: Record<string, string>; body: string; finish: (result: BotResult) => void }[],
+    calls: [] as { headers: Record<string, string>; body: Buffer; finish: (result: BotResult) => void }[],
     connects: true,
     ready: () => Promise.resolve(agent.readiness),
-    bot: (headers: Record<string, string>, body: string, mayGo: () => boolean) => {
+    bot: (headers: Record<string, string>, body: Buffer, mayGo: () => boolean) => {
       if (!agent.connects || !mayGo()) return Promise.resolve<BotResult>({ kind: 'notSent' });
       return new Promise<BotResult>((finish) => agent.calls.push({ headers, body, finish }));
     },
@@ -43,7 +43,7 @@ describe('a bound session', () => {
     await settle();
     expect(agent.calls).toMatchObject([
       {
-        body: '{"grüße":"世界"}',
+        body: Buffer.from('{"grüße":"世界"}'),
         headers: {
           'x-daily-session-id': 'id',
           'x-daily-room-url': 'https://room',

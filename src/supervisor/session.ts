@@ -104,7 +104,7 @@ export class BoundSession {
       'x-daily-session-id': request.sessionId,
       'x-pcc-max-session-seconds': String(request.maxSessionSeconds),
     };
-    return await agent.bot(headers, request.body, () => {
+    return await agent.bot(headers, Buffer.from(request.body, 'base64'), () => {
       // It may have ended while the connection was made, and said that nothing was delivered.
       if (this.#isOver) return false;
       this.#delivered = true;

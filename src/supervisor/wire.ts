@@ -67,8 +67,8 @@ export const bindRequest = z.strictObject({
     .min(1)
     .max(128)
     .regex(/^[\x21-\x7e]+$/),
-  /** JSON text for `POST /bot`, passed on byte for byte. */
-  body: z.string(),
+  /** What `POST /bot` says, byte for byte: base64. */
+  body: z.base64(),
   /** More headers of `POST /bot`. */
   headers: z.partialRecord(z.enum(['x-daily-room-url', 'x-daily-room-token', 'x-daily-transport-type']), headerValue),
   /** How long the session may run, seconds. */

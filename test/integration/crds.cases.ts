@@ -80,7 +80,7 @@ export const badAgents: Bad[] = [
   [
     'warm pods of a Process agent',
     agent({ protocol: 'Process', scaling: { minAgents: 1 } }),
-    'spec.scaling.minAgents: Invalid value: "object": scaling.minAgents must be 0 with protocol Process',
+    'spec.scaling: Invalid value: "object": scaling.minAgents and scaling.buffer must be 0 with protocol Process',
   ],
   ['a name of a variable that is none', agent({ env: [{ name: '1' }] }), 'must be the name of an environment variable'],
   ['a variable twice', agent({ env: [{ name: 'A' }, { name: 'A' }] }), 'Duplicate value'],

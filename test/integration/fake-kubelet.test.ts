@@ -1,11 +1,19 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { environment, SUPERVISOR_PORT } from '../../src/supervisor/wire.ts';
 import { startFakeKubelet, type FakeKubelet, type PodScript } from '../cluster/fake-kubelet.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
 
 interface Pod {
   spec: { nodeName?: string };
-  status: { phase: string; reason?: string; containerStatuses?: { state: unknown }[] };
+  status: {
+    phase: string;
+    reason?: string;
+    podIP?: string;
+    containerStatuses?: { state: unknown }[];
+    initContainerStatuses?: { name: string; restartCount: number; state: unknown; lastState?: unknown }[];
+  };
 }
 
 const cluster = await connectCluster();
@@ -34,6 +42,22 @@ async function createPod(name: string, script: PodScript, spec: Record<string, u
   };
   await cluster.kubectl(['create', '-f', '-'], { input: JSON.stringify(pod) });
 }
+
+/** Protocol Http: the supervisor is the main container, the agent a sidecar. */
+async function createHttpPod(name: string, script: PodScript): Promise<void> {
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const keys = { controller: [{ kid: 'c1', ...publicKey.export({ format: 'jwk' }) }], gateway: [] };
+  const env = [
+    { name: environment.podUid, valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
+    { name: environment.publicKeys, value: JSON.stringify(keys) },
+  ];
+  await createPod(name, script, {
+    initContainers: [{ name: 'agent', image: 'none', restartPolicy: 'Always' }],
+    containers: [{ name: 'supervisor', image: 'none', env }],
+  });
+}
+
+const agentOf = (pod: Pod) => pod.status.initContainerStatuses?.find(({ name }) => name === 'agent');
 
 const untilPod = async (name: string, what: string, matches: (pod: Pod) => boolean): Promise<Pod> =>
   waitFor(
@@ -118,6 +142,36 @@ describe('a fake kubelet on a real apiserver', () => {
     await untilPhase('evicted', 'Running');
     kubelet.evict(namespace, 'evicted');
     expect((await untilPhase('evicted', 'Failed')).status.reason).toBe('Evicted');
+  });
+
+  test('plays a pod of protocol Http, whose supervisor answers at its address', async () => {
+    await createHttpPod('http', { readyDelayMs: 300, stopMs: 700 });
+    await kubectl('wait', '--for=condition=Ready', 'pod/http', '--timeout=20s');
+    const ready = await untilPhase('http', 'Running');
+    const answer = await fetch(`http://${ready.status.podIP ?? ''}:${SUPERVISOR_PORT}/readyz`);
+    expect(answer.status).toBe(200);
+    await kubectl('patch', 'pod', 'http', '--type=merge', '--patch', '{"spec":{"activeDeadlineSeconds":1}}');
+    const { status } = await untilPhase('http', 'Failed');
+    expect(status).toMatchObject({
+      reason: 'DeadlineExceeded',
+      containerStatuses: [{ name: 'supervisor', state: { terminated: { exitCode: 0 } } }],
+      initContainerStatuses: [{ name: 'agent', state: { terminated: { exitCode: 143 } } }],
+    });
+    const message = (status.containerStatuses?.[0]?.state as { terminated: { message: string } }).terminated.message;
+    expect(JSON.parse(message)).toMatchObject({ outcome: 'Stopped', delivered: false });
+  });
+
+  test('starts the agent of a pod again, and ends the pod with its supervisor', async () => {
+    await createHttpPod('crashes', {});
+    await untilPhase('crashes', 'Running');
+    kubelet.exit(namespace, 'crashes', { code: 137, reason: 'OOMKilled' });
+    const again = await untilPod('crashes', 'running again', (pod) => agentOf(pod)?.restartCount === 1);
+    expect(agentOf(again)).toMatchObject({
+      state: { running: {} },
+      lastState: { terminated: { reason: 'OOMKilled' } },
+    });
+    kubelet.exit(namespace, 'crashes', { code: 3 }, 'supervisor');
+    await untilPhase('crashes', 'Failed');
   });
 
   test('makes no calls that the apiserver refuses', () => {

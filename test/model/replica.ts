@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import { createInformers, type Informers } from '../../src/controller/informers.ts';
+import type { CallSupervisor } from '../../src/controller/delivery/supervisor-client.ts';
 import { lead } from '../../src/controller/leader.ts';
 import type { Clock } from '../../src/kube/clock.ts';
 import { KubeError } from '../../src/kube/errors.ts';
@@ -77,8 +78,10 @@ export class Replica {
           api: this.#client,
           informers: this.#informers,
           events: SILENT,
-          policy: STRICT_POLICY,
-          networkPolicyEnabled: true,
+          keys: NO_KEYS,
+          platform: PLATFORM,
+          callSupervisor: NOBODY,
+          networkPolicy: { enabled: true, from: [] },
           concurrency: { agents: 8, sessions: 32 },
           mutationTimeoutMs: MUTATION_TIMEOUT_MS,
           metrics: this.metrics,
@@ -114,6 +117,24 @@ interface Startable {
 
 /** Events are for people; the tests are about what is decided. */
 const SILENT = { event: () => undefined, stop: () => Promise.resolve() } as unknown as EventRecorder;
+
+/** Nothing is signed: no pod of the model has a supervisor. */
+const NO_KEYS = {
+  load: () => Promise.resolve(),
+  run: () => Promise.resolve(),
+  sign: () => Promise.resolve(undefined),
+  publicKeys: [],
+  kids: [],
+  onChanged: () => () => undefined,
+};
+
+/** Nothing of the model has a supervisor. */
+const PLATFORM = {
+  policy: STRICT_POLICY,
+  supervisor: { image: '', imagePullPolicy: 'Never', imagePullSecrets: [], resources: {} },
+} as const;
+
+const NOBODY: CallSupervisor = () => Promise.resolve({ kind: 'unreachable', message: 'nobody listens' });
 
 /** Failures of requests are part of the game; any other error is a bug. */
 function bugLogger(onBug: (error: unknown) => void): Logger {

@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeImage } from '../cluster/base-images.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { writeImage, type ImageSpec } from '../cluster/image.ts';
+import type { ImageSpec } from '../cluster/image.ts';
 import { build } from './build.ts';
+import { loadImage } from './load-image.ts';
 
 /** The image of this working tree, under a name that no registry has: pods use it with pullPolicy Never. */
 export const BULLPEN_IMAGE = { repository: 'localhost/bullpen', tag: 'dev' } as const;
@@ -14,15 +14,7 @@ export const BULLPEN_IMAGE = { repository: 'localhost/bullpen', tag: 'dev' } as 
  * paths, the same user and entry point), put together without a container engine.
  */
 export async function loadBullpenImage(cluster: Cluster): Promise<void> {
-  const programs = await build();
-  const folder = await mkdtemp(join(tmpdir(), 'bullpen-image-'));
-  try {
-    const archive = join(folder, 'bullpen.tar');
-    await writeImage(await bullpenImage(programs), archive);
-    await cluster.loadImage(archive);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await loadImage(cluster, await bullpenImage(await build()));
 }
 
 async function bullpenImage(programs: string): Promise<ImageSpec> {

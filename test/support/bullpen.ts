@@ -1,4 +1,7 @@
 import { afterAll, beforeAll } from 'vitest';
+import type { AgentSpecInput } from '../../src/api/agent.ts';
+import { apiVersion } from '../../src/api/names.ts';
+import { agents } from '../../src/api/resources.ts';
 import type { Session } from '../../src/api/session.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { pods } from '../../src/kube/resources.ts';
@@ -6,19 +9,36 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { CommandOutput } from '../cluster/run.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { loadBullpenImage } from './bullpen-image.ts';
 import { dropAccount } from './controller-account.ts';
 import { ControllerProcess, type ControllerOptions } from './controller-process.ts';
 import { applyCrds } from './crds.ts';
+import { ECHO_AGENT_IMAGE, loadEchoAgentImage } from './example-images.ts';
 import { TestKube } from './kube.ts';
 
 /** Promises about time are held to this many times their figure: a busy machine is no bug. What was measured is printed. */
 export const SLOW_MACHINE = 2;
+
+/** Many run side by side on one small node. */
+const SMALL_POD = {
+  spec: {
+    containers: [
+      {
+        name: 'agent',
+        imagePullPolicy: 'Never',
+        resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } },
+      },
+    ],
+  },
+};
 
 export interface BullpenOptions {
   /** Labels of the namespace, for example the pod security standard that it enforces. */
   labels?: Record<string, string>;
   /** More namespaces that the file makes and its controller serves. */
   alsoWatch?: string[];
+  /** Whether the file's Agents are of protocol Http: the node gets the images of the supervisor and of the example. */
+  http?: boolean;
   /** More of the controller's configuration. */
   config?: ControllerOptions['config'];
 }
@@ -54,6 +74,10 @@ export class Bullpen {
 
   async open(options: BullpenOptions): Promise<void> {
     this.#options = options;
+    if (options.http === true) {
+      await loadBullpenImage(this.cluster);
+      await loadEchoAgentImage(this.cluster);
+    }
     await applyCrds(this.cluster);
     await this.kube.createNamespace(options.labels);
     await this.#startController();
@@ -76,6 +100,26 @@ export class Bullpen {
     await this.#controller?.stop();
     await dropAccount(this.cluster, this.namespace);
     await this.kube.close();
+  }
+
+  /** An Agent of protocol Http that runs the example examples/echo-agent: what its sessions do stands in their bodies. */
+  async echoAgent(name: string, spec: Partial<AgentSpecInput> = {}): Promise<void> {
+    await this.kube.api.create(agents, this.namespace, {
+      apiVersion,
+      kind: 'Agent',
+      metadata: { name },
+      spec: {
+        image: ECHO_AGENT_IMAGE,
+        podTemplate: SMALL_POD,
+        terminationGracePeriodSeconds: 5,
+        ...spec,
+      },
+    });
+  }
+
+  /** The pods of an Agent that wait for a Session, once so many are ready. */
+  async warmPods(agent: string, count: number): Promise<Pod[]> {
+    return await this.kube.warmPods(agent, count);
   }
 
   /** kubectl in the namespace of the tests. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Cluster } from '../cluster/cluster.ts';
 import { build } from './build.ts';
+import { BULLPEN_IMAGE } from './bullpen-image.ts';
 import type { ChaosProxy } from './chaos-proxy.ts';
 import { controllerAccount, type ControllerAccount } from './controller-account.ts';
 
@@ -60,6 +61,7 @@ export class ControllerProcess {
       namespace: options.namespace,
       watchNamespaces: options.watchNamespaces ?? [],
       health: { port: 0 },
+      supervisor: { image: `${BULLPEN_IMAGE.repository}:${BULLPEN_IMAGE.tag}`, imagePullPolicy: 'Never' },
       ...options.config,
     };
     // As in the Dockerfile.

@@ -1,6 +1,6 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Agent, AgentSpecInput } from '../../src/api/agent.ts';
-import { apiVersion } from '../../src/api/names.ts';
+import { apiVersion, labels } from '../../src/api/names.ts';
 import type { Session, SessionSpec } from '../../src/api/session.ts';
 import { agents, sessions } from '../../src/api/resources.ts';
 import { systemClock } from '../../src/kube/clock.ts';
@@ -9,7 +9,9 @@ import { isNotFound } from '../../src/kube/errors.ts';
 import type { KubeObject, NewObject, Pod } from '../../src/kube/objects.ts';
 import { namespaces, pods, type Resource } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { isReady } from '../../src/pods/pod-facts.ts';
 import { imageNames } from '../cluster/base-images.ts';
+import { waitFor } from '../cluster/wait.ts';
 
 /** How long a test waits for something that must happen; generous, because it may run on a slow machine. */
 const PATIENCE_MS = 90_000;
@@ -50,6 +52,21 @@ export class TestKube {
       metadata: { name, labels },
       spec,
     });
+  }
+
+  /** The pods of an Agent that wait for a Session, once exactly so many are ready. */
+  async warmPods(agent: string, count: number): Promise<Pod[]> {
+    const labelSelector = `${labels.state}=warm,${labels.agent}=${agent}`;
+    let ready: Pod[] = [];
+    await waitFor(
+      async () => {
+        const { items } = await this.api.list(pods, { namespace: this.namespace, labelSelector });
+        ready = items.filter((pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined);
+        return ready.length === count;
+      },
+      { what: `${count} warm pods of ${agent}`, timeoutMs: PATIENCE_MS, intervalMs: 100 },
+    );
+    return ready;
   }
 
   async session(name: string): Promise<Session> {

@@ -13,6 +13,11 @@
 {{ include "bullpen.fullname" . }}-controller
 {{- end -}}
 
+{{/* The Secret of the keys that the controller signs with. The controller makes it. */}}
+{{- define "bullpen.keysSecretName" -}}
+{{ include "bullpen.controllerName" . }}-keys
+{{- end -}}
+
 {{- define "bullpen.releaseName" -}}
 {{ include "bullpen.fullname" . }}-release
 {{- end -}}
@@ -68,7 +73,18 @@ app.kubernetes.io/component: {{ index . 1 }}
   "health" (dict "port" 8080)
   "log" (dict "level" .Values.controller.logLevel)
   "sessionPods" .Values.sessionPods
-  "networkPolicy" (dict "sessions" .Values.networkPolicy.sessions)
+  "supervisor" (dict
+    "image" (include "bullpen.image" .)
+    "imagePullPolicy" .Values.image.pullPolicy
+    "imagePullSecrets" .Values.supervisor.imagePullSecrets
+    "resources" .Values.supervisor.resources
+    "keysSecret" (include "bullpen.keysSecretName" .))
+  "networkPolicy" (dict "sessions" (dict
+    "enabled" .Values.networkPolicy.sessions.enabled
+    "from" (concat (list (dict
+      "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" .Release.Namespace))
+      "podSelector" (dict "matchLabels" (include "bullpen.selectorLabels" (list . "controller") | fromYaml))))
+      .Values.networkPolicy.sessions.from)))
 | toJson -}}
 {{- end -}}
 

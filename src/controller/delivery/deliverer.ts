@@ -1,0 +1,180 @@
+import { abortable, sleep, type Clock } from '../../kube/clock.ts';
+import type { Logger } from '../../kube/logger.ts';
+import type { BindRequest } from '../../supervisor/wire.ts';
+import type { Delivery } from '../session-facts.ts';
+import { UNREACHABLE_MS } from '../session-retry.ts';
+import type { CallSupervisor, SupervisorAnswer } from './supervisor-client.ts';
+
+/** Between two tries while there is no connection: a cold pod's supervisor is about to start. */
+const RETRY_MS = { first: 20, longest: 500, factor: 1.5 };
+
+/** Signs requests for a pod that trusts certain keys. */
+export interface Signer {
+  sign(
+    claims: { podUid: string; sessionUid: string; operation: 'bind' | 'stop'; body?: string },
+    knownKids: readonly string[],
+  ): Promise<string | undefined>;
+}
+
+/** A pod that can be spoken to. */
+export interface Address {
+  podUid: string;
+  host: string;
+  /** The keys that the pod trusts. */
+  kids: readonly string[];
+}
+
+export interface Order {
+  sessionUid: string;
+  to: Address;
+  request: Omit<BindRequest, 'body' | 'startTimeoutSeconds'>;
+  /** Reads the body, when it is needed. */
+  body: () => Promise<Buffer>;
+  /** The agent must have been told by then; Unix milliseconds. */
+  startBy: number;
+}
+
+interface Entry {
+  podUid: string;
+  stop: AbortController;
+  startedAt?: number;
+  sent: boolean;
+  unreachableSince?: number;
+  problem?: string;
+}
+
+/**
+ * Hands Sessions to the supervisors of their pods, beside the session loop: a slow agent must not hold a worker. It asks the same
+ * pod the same thing until there is an answer, and wakes the loop with it.
+ *
+ * Whether a Session may be given to another pod depends on what has left this process, so that is kept until the Session is over.
+ */
+export class Deliverer {
+  readonly #signer: Signer;
+  readonly #call: CallSupervisor;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #wake: (sessionUid: string) => void;
+  readonly #entries = new Map<string, Entry>();
+  /** Pods that this process has bound: nobody else can have told them anything. */
+  readonly #boundHere = new Map<string, string>();
+
+  constructor(deps: {
+    signer: Signer;
+    call: CallSupervisor;
+    clock: Clock;
+    logger: Logger;
+    wake: (sessionUid: string) => void;
+  }) {
+    this.#signer = deps.signer;
+    this.#call = deps.call;
+    this.#clock = deps.clock;
+    this.#logger = deps.logger;
+    this.#wake = deps.wake;
+  }
+
+  /** This process has bound the pod to the Session. */
+  bound(sessionUid: string, podUid: string): void {
+    this.#boundHere.set(sessionUid, podUid);
+  }
+
+  /** What is known of handing the Session to this pod; undefined before it was begun. */
+  stateOf(sessionUid: string, podUid: string): Delivery | undefined {
+    const entry = this.#entries.get(sessionUid);
+    if (entry?.podUid !== podUid) return undefined;
+    const { startedAt, sent, unreachableSince, problem } = entry;
+    return {
+      sent,
+      ...(startedAt !== undefined && { startedAt }),
+      ...(problem !== undefined && { problem }),
+      ...(unreachableSince !== undefined && { unreachableForMs: this.#clock.monotonic() - unreachableSince }),
+    };
+  }
+
+  /** Begins to hand a Session over, unless that is under way or done. */
+  deliver(order: Order): void {
+    const { sessionUid, to } = order;
+    const known = this.#entries.get(sessionUid);
+    if (known?.podUid === to.podUid) return;
+    known?.stop.abort();
+    const entry: Entry = {
+      podUid: to.podUid,
+      stop: new AbortController(),
+      sent: this.#boundHere.get(sessionUid) !== to.podUid,
+    };
+    this.#entries.set(sessionUid, entry);
+    void this.#run(order, entry).catch((error: unknown) => {
+      if (!entry.stop.signal.aborted) this.#logger.error({ err: error, session: sessionUid }, 'delivery failed');
+    });
+  }
+
+  /** Asks the supervisor to end the session. Whether it does is seen in its pod. */
+  async stop(sessionUid: string, to: Address): Promise<void> {
+    this.#entries.get(sessionUid)?.stop.abort();
+    const token = await this.#signer.sign({ podUid: to.podUid, sessionUid, operation: 'stop' }, to.kids);
+    if (token === undefined) return;
+    const signal = new AbortController().signal;
+    const answer = await this.#call({ method: 'DELETE', host: to.host, token, signal, onSend: () => undefined });
+    if (answer.kind !== 'answered')
+      this.#logger.info({ session: sessionUid, problem: answer.message }, 'the supervisor did not take the stop');
+  }
+
+  /** The Session is over, or gone. */
+  forget(sessionUid: string): void {
+    this.#entries.get(sessionUid)?.stop.abort();
+    this.#entries.delete(sessionUid);
+    this.#boundHere.delete(sessionUid);
+  }
+
+  /** Ends everything that is under way. */
+  close(): void {
+    for (const { stop } of this.#entries.values()) stop.abort();
+  }
+
+  async #run(order: Order, entry: Entry): Promise<void> {
+    const { signal } = entry.stop;
+    for (let delay = RETRY_MS.first; !signal.aborted; delay = Math.min(delay * RETRY_MS.factor, RETRY_MS.longest)) {
+      const remaining = (order.startBy - this.#clock.now()) / 1000;
+      if (remaining <= 0) return;
+      const answer = await this.#try(order, entry, remaining);
+      if (signal.aborted) return;
+      if (answer?.kind === 'answered' && answer.reply.state !== 'waiting') {
+        // Without a time it ended before it began: its termination message says how.
+        if (answer.reply.startedAt !== undefined) entry.startedAt = answer.reply.startedAt;
+        this.#wake(order.sessionUid);
+        return;
+      }
+      this.#note(order, entry, answer);
+      if (answer?.kind !== 'answered') await sleep(this.#clock, delay, signal);
+    }
+  }
+
+  async #try(order: Order, entry: Entry, startTimeoutSeconds: number): Promise<SupervisorAnswer | undefined> {
+    const { sessionUid, to, request } = order;
+    let bytes: Buffer;
+    try {
+      bytes = await abortable(order.body(), entry.stop.signal);
+    } catch (error) {
+      if (entry.stop.signal.aborted) throw error;
+      return { kind: 'refused', status: 0, message: `the body cannot be read: ${(error as Error).message}` };
+    }
+    const bind: BindRequest = { ...request, body: bytes.toString('base64'), startTimeoutSeconds };
+    const body = JSON.stringify(bind);
+    const token = await this.#signer.sign({ podUid: to.podUid, sessionUid, operation: 'bind', body }, to.kids);
+    if (token === undefined) return { kind: 'refused', status: 401, message: 'the pod trusts none of our keys' };
+    const onSend = (): void => {
+      entry.sent = true;
+    };
+    return this.#call({ method: 'PUT', host: to.host, token, body, signal: entry.stop.signal, onSend });
+  }
+
+  #note(order: Order, entry: Entry, answer: SupervisorAnswer | undefined): void {
+    if (answer?.kind === 'unreachable') {
+      entry.unreachableSince ??= this.#clock.monotonic();
+      // Perhaps it is to be given up.
+      if (this.#clock.monotonic() - entry.unreachableSince >= UNREACHABLE_MS) this.#wake(order.sessionUid);
+    } else delete entry.unreachableSince;
+    if (answer === undefined || answer.kind === 'answered') delete entry.problem;
+    else entry.problem = `its supervisor at ${order.to.host}: ${answer.message}`;
+  }
+}

@@ -1,0 +1,102 @@
+import type { PoolReason } from '../../api/reasons.ts';
+import type { Clock } from '../../kube/clock.ts';
+
+/** Sessions come first: the pool is filled up when none has started for a moment, but not later than this. */
+const AFTER_START_MS = { quiet: 100, atMost: 500 };
+
+/** Between two tries after a pod could not be made, or ended while it waited: doubled each time. */
+const BACKOFF_MS = { first: 1_000, longest: 300_000 };
+
+/**
+ * What is remembered of an Agent's pool from one look to the next; all times are monotonic milliseconds. It is forgotten with the
+ * process, which costs a cooldown begun anew, or one try too early.
+ */
+export class PoolMemory {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  #notBefore = 0;
+  #firstStart: number | undefined;
+  #failures = 0;
+  #retryAt = 0;
+  #problem: { reason: PoolReason; message: string } | undefined;
+  #ended: ReadonlySet<string> | undefined;
+  #surplus: { since: number; least: number; seconds: number } | undefined;
+
+  constructor({ clock, random }: { clock: Clock; random: () => number }) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** What Kubernetes said when a pod could not be made. */
+  get problem(): { reason: PoolReason; message: string } | undefined {
+    return this.#problem;
+  }
+
+  /**
+   * @param seen.started how many Sessions have just got a pod
+   * @param seen.ready how many pods of the wanted revision are ready
+   * @param seen.ended uids of pods of that revision that ended while they waited
+   */
+  look({ started, ready, ended }: { started: number; ready: number; ended: readonly string[] }): void {
+    const now = this.#clock.monotonic();
+    if (started > 0) {
+      this.#firstStart ??= now;
+      this.#notBefore = Math.min(this.#firstStart + AFTER_START_MS.atMost, now + AFTER_START_MS.quiet);
+    } else if (now >= this.#notBefore) this.#firstStart = undefined;
+    const news = ended.some((uid) => !(this.#ended?.has(uid) ?? false));
+    this.#ended = new Set(ended);
+    if (news && ready === 0) this.#backOff();
+    else if (ready > 0 && this.#problem === undefined) this.#failures = 0;
+  }
+
+  /** Pods are being made: sessions that start from now on come first again. */
+  creates(): void {
+    this.#firstStart = undefined;
+  }
+
+  created(): void {
+    this.#problem = undefined;
+  }
+
+  failed(problem: { reason: PoolReason; message: string }): void {
+    this.#problem = problem;
+    // Several that failed at one time are one failure.
+    if (this.#clock.monotonic() >= this.#retryAt) this.#backOff();
+  }
+
+  mayCreate(): boolean {
+    const now = this.#clock.monotonic();
+    return now >= this.#notBefore && now >= this.#retryAt;
+  }
+
+  /** How many pods have been surplus for the whole cooldown. */
+  cooledDown(surplus: number, seconds: number): number {
+    const now = this.#clock.monotonic();
+    if (surplus === 0) {
+      this.#surplus = undefined;
+      return 0;
+    }
+    const known = this.#surplus ?? { since: now, least: surplus, seconds };
+    const least = Math.min(known.least, surplus);
+    this.#surplus = { since: known.since, least, seconds };
+    if (now - known.since < seconds * 1000) return 0;
+    this.#surplus = surplus > least ? { since: now, least: surplus - least, seconds } : undefined;
+    return least;
+  }
+
+  /** When to look again although nothing happens. */
+  wakeAfterMs(missing: boolean): number | undefined {
+    const now = this.#clock.monotonic();
+    const times: number[] = [];
+    if (missing) times.push(Math.max(this.#notBefore, this.#retryAt) - now);
+    if (this.#surplus !== undefined) times.push(this.#surplus.since + this.#surplus.seconds * 1000 - now);
+    const ahead = times.filter((ms) => ms > 0);
+    return ahead.length === 0 ? undefined : Math.min(...ahead);
+  }
+
+  #backOff(): void {
+    const wait = Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** Math.min(this.#failures, 10));
+    this.#failures += 1;
+    this.#retryAt = this.#clock.monotonic() + wait * (0.75 + this.#random() / 2);
+  }
+}

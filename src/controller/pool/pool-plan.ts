@@ -1,0 +1,82 @@
+import type { AgentSpec } from '../../api/agent.ts';
+import type { WarmPod } from './warm-pods.ts';
+
+/**
+ * How many pods wait for Sessions of an Agent, and which go.
+ *
+ * Wanted are `minAgents`, or more while sessions run (`buffer`), never so many that an Agent could have more than `maxAgents` pods.
+ * Pods of an earlier revision stay until as many of the wanted one are ready: if that never is, the last good one goes on serving.
+ */
+export interface PoolView {
+  spec: AgentSpec;
+  /** Warm pods that no Session has got, and pods on the way to be. */
+  idle: readonly WarmPod[];
+  /** Creations whose pods the cache does not show yet. */
+  creating: number;
+  /** Live pods of the Agent's name, with those that are on the way. */
+  pods: number;
+  /** Sessions that are admitted and not over. */
+  active: number;
+}
+
+export interface PoolPlan {
+  /** How many idle pods there should be. */
+  target: number;
+  /** How many of them are ready, of the wanted revision. */
+  ready: number;
+  /** Pods to make now. */
+  create: number;
+  /** Pods that nobody needs: of an earlier revision, or where no Session may go. */
+  remove: WarmPod[];
+  /** Pods of the wanted revision beyond the target, the least useful first: they go after the cooldown. */
+  surplus: WarmPod[];
+  /** Pods of an earlier revision that still wait. */
+  outdated: number;
+}
+
+/** Pods of one Agent that may be starting at one time: a part of the pool, and at least so many. */
+const STARTING = { least: 10, part: 0.25 };
+
+export function planPool({ spec, idle, creating, pods, active }: PoolView): PoolPlan {
+  const target = poolTarget(spec, active);
+  const staying = idle.filter(({ leaving }) => !leaving);
+  const unusable = staying.filter(({ usable }) => !usable);
+  const current = staying.filter((pod) => pod.usable && pod.current);
+  const outdated = staying.filter((pod) => pod.usable && !pod.current);
+  const ready = current.filter((pod) => pod.ready).length;
+
+  const stillServing = outdated.filter((pod) => pod.ready).sort(leastUsefulFirst);
+  const excess = Math.max(0, stillServing.length - Math.max(0, target - ready));
+  const neverReady = outdated.filter((pod) => !pod.ready);
+  const remove = [...unusable, ...neverReady, ...stillServing.slice(0, excess)];
+
+  const starting = current.length - ready + creating;
+  const missing = target - current.length - creating;
+  const room = spec.scaling.maxAgents - pods;
+  const pace = Math.max(STARTING.least, Math.ceil(target * STARTING.part)) - starting;
+  const create = Math.max(0, Math.min(missing, room, pace));
+  // At the cap nothing new can start unless something old makes room, one at a time.
+  const blocked = missing > 0 && room <= 0 && starting <= 0 && remove.length === 0;
+  const oldest = stillServing[excess];
+  if (blocked && oldest !== undefined && staying.length === idle.length) remove.push(oldest);
+  return {
+    target,
+    ready,
+    create,
+    remove,
+    surplus: [...current].sort(leastUsefulFirst).slice(0, Math.max(0, current.length - target)),
+    outdated: outdated.length,
+  };
+}
+
+/** How many pods should wait while so many sessions are active. */
+export function poolTarget({ scaling, paused, protocol }: AgentSpec, active: number): number {
+  if (paused || protocol !== 'Http') return 0;
+  const { minAgents, maxAgents, buffer } = scaling;
+  const wanted = Math.max(minAgents, buffer.count, Math.ceil((active * buffer.percent) / 100));
+  return Math.max(0, Math.min(wanted, maxAgents - active));
+}
+
+function leastUsefulFirst(a: WarmPod, b: WarmPod): number {
+  return Number(a.ready) - Number(b.ready) || b.restarts - a.restarts || b.readySince - a.readySince;
+}

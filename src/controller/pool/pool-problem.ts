@@ -1,0 +1,47 @@
+import type { PoolReason } from '../../api/reasons.ts';
+import type { WarmPod } from './warm-pods.ts';
+
+/** The worst first: what only a person can remove. */
+const ORDER: readonly PoolReason[] = [
+  'ImagePullFailed',
+  'ContainerConfigError',
+  'CrashLoopBackOff',
+  'Unschedulable',
+  'AgentNotReady',
+];
+
+/**
+ * Why pods of the wanted revision are not ready; undefined while they are merely on their way.
+ *
+ * @param now Unix milliseconds, by the controller's clock
+ */
+export function poolProblem(
+  idle: readonly WarmPod[],
+  startTimeoutSeconds: number,
+  now: number,
+): { reason: PoolReason; message: string } | undefined {
+  const causes = idle
+    .filter(({ current, leaving }) => current && !leaving)
+    .flatMap((pod) => {
+      const early = pod.cause?.reason === 'AgentNotReady' && lateAt(pod, startTimeoutSeconds) > now;
+      return pod.cause === undefined || early ? [] : [pod.cause];
+    });
+  for (const reason of ORDER) {
+    const found = causes.find((cause) => cause.reason === reason);
+    if (found !== undefined) return { reason, message: `a warm pod: ${found.message}` };
+  }
+  return undefined;
+}
+
+/** When the first of them that is not ready takes too long for it; undefined when none is on its way. */
+export function lateInMs(idle: readonly WarmPod[], startTimeoutSeconds: number, now: number): number | undefined {
+  const ahead = idle
+    .filter(({ current, leaving, ready }) => current && !leaving && !ready)
+    .map((pod) => lateAt(pod, startTimeoutSeconds) - now)
+    .filter((ms) => ms > 0);
+  return ahead.length === 0 ? undefined : Math.min(...ahead);
+}
+
+function lateAt({ pod }: WarmPod, startTimeoutSeconds: number): number {
+  return Date.parse(pod.metadata.creationTimestamp) + startTimeoutSeconds * 1000;
+}

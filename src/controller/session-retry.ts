@@ -1,0 +1,50 @@
+import { agentContainer } from '../api/names.ts';
+import type { Session } from '../api/session.ts';
+import type { Pod } from '../kube/objects.ts';
+import { readBinding } from '../pods/binding.ts';
+import { isReady, isTerminal } from '../pods/pod-facts.ts';
+import { isHttp, sessionRecord, supervisorRan, supervisorTerminated } from '../pods/session-record.ts';
+import type { Delivery } from './session-facts.ts';
+
+/** Pods that a Session may have in all. */
+const MAX_PODS = 4;
+
+/** A pod that says that it is ready, and does not take a connection for so long, is given up. */
+export const UNREACHABLE_MS = 4_000;
+
+/** Which try this Session is at, from 0. Pods of earlier tries are spent: they have not been told anything, and never will be. */
+export function attemptOf(session: Session | undefined): number {
+  return session?.status?.attempt ?? 0;
+}
+
+export function isSpent(session: Session, pod: Pod): boolean {
+  return (readBinding(pod)?.attempt ?? 0) < attemptOf(session);
+}
+
+/**
+ * Whether a Session may get another pod: this one is of no use, and its agent has surely been told nothing. Running a session twice
+ * is worse than losing it, so a doubt is a no.
+ */
+export function mayRetry(session: Session, pod: Pod, over: boolean, delivery: Delivery | undefined): boolean {
+  if (!isHttp(pod) || attemptOf(session) + 1 >= MAX_PODS || session.status?.startedAt !== undefined) return false;
+  if (over) return isUndelivered(pod, delivery);
+  return (
+    delivery?.sent === false && (delivery.unreachableForMs ?? 0) >= UNREACHABLE_MS && isReady(pod) && !isTerminal(pod)
+  );
+}
+
+/** Its supervisor says so, or never ran; or this process, which alone may have told it, has not sent a byte. */
+function isUndelivered(pod: Pod, delivery: Delivery | undefined): boolean {
+  const record = sessionRecord(pod);
+  if (record !== undefined) return !record.delivered;
+  if (delivery?.sent === false) return true;
+  return !supervisorRan(pod) && (isTerminal(pod) || supervisorTerminated(pod) !== undefined) && !failedByItself(pod);
+}
+
+/** An init container of the user's failed: it would fail again. */
+function failedByItself(pod: Pod): boolean {
+  const { initContainerStatuses = [] } = pod.status ?? {};
+  return initContainerStatuses.some(
+    ({ name, state }) => name !== agentContainer && (state?.terminated?.exitCode ?? 0) !== 0,
+  );
+}

@@ -1,0 +1,57 @@
+import { supervisorContainer } from '../api/names.ts';
+import type { Pod } from '../kube/objects.ts';
+import { terminationMessage, type TerminationMessage } from '../supervisor/wire.ts';
+import { agentStatus, type ContainerStatus, type Terminated } from './pod-facts.ts';
+
+/** Whether a pod is of `protocol: Http`: it has a supervisor, which no pod template may name a container after. */
+export function isHttp(pod: Pod): boolean {
+  return pod.spec?.containers?.some(({ name }) => name === supervisorContainer) ?? false;
+}
+
+function supervisorStatus(pod: Pod): ContainerStatus | undefined {
+  return pod.status?.containerStatuses?.find(({ name }) => name === supervisorContainer);
+}
+
+/** How the supervisor ended. The session is over then, while the agent may still say goodbye. */
+export function supervisorTerminated(pod: Pod): Terminated | undefined {
+  return supervisorStatus(pod)?.state?.terminated;
+}
+
+/** Whether the supervisor ever ran: a session can have reached no other pod. */
+export function supervisorRan(pod: Pod): boolean {
+  const state = supervisorStatus(pod)?.state;
+  return state?.running !== undefined || Date.parse(state?.terminated?.startedAt ?? '') > 0;
+}
+
+/** What the supervisor wrote down when it ended; undefined when it could not, or was not the one who wrote. */
+export function sessionRecord(pod: Pod): TerminationMessage | undefined {
+  const text = supervisorTerminated(pod)?.message;
+  if (text === undefined) return undefined;
+  try {
+    return terminationMessage.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * How the agent's container ended that had the session; undefined when it did not, or the kubelet no longer knows.
+ *
+ * The kubelet starts an agent again that has ended, also while the pod goes, and keeps the records of the last two runs. The session
+ * was with the youngest run that had begun when the session did: both times are the node's clock, the former in whole seconds, and a
+ * run begins a second or more after the one before it ended.
+ */
+export function boundAgentExit(pod: Pod, { startedAt }: TerminationMessage): Terminated | undefined {
+  const status = agentStatus(pod);
+  if (status === undefined || startedAt === undefined) return undefined;
+  const runs = [
+    { startedAt: status.state?.running?.startedAt },
+    { startedAt: status.state?.terminated?.startedAt, exit: status.state?.terminated },
+    { startedAt: status.lastState?.terminated?.startedAt, exit: status.lastState?.terminated },
+  ];
+  const begun = runs
+    .map(({ startedAt: began, exit }) => ({ began: Date.parse(began ?? ''), exit }))
+    .filter(({ began }) => began <= startedAt)
+    .sort((a, b) => b.began - a.began);
+  return begun[0]?.exit;
+}
