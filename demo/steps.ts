@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { busyboxImage } from '../test/cluster/base-images.ts';
 import type { Cluster } from '../test/cluster/cluster.ts';
-import { writeImage } from '../test/cluster/image.ts';
 import { BULLPEN_IMAGE, loadBullpenImage } from '../test/support/bullpen-image.ts';
+import { loadImage } from '../test/support/load-image.ts';
 import type { Tutorial } from './tutorial.ts';
 
 const SYSTEM = 'bullpen-system';
@@ -32,14 +29,7 @@ export async function installBullpen(tutorial: Tutorial, cluster: Cluster): Prom
 /** The image that examples/agent.yaml names; a node without a registry gets one made here. */
 async function provideExampleImage(cluster: Cluster): Promise<void> {
   if (cluster.provider !== 'binaries') return;
-  const folder = await mkdtemp(join(tmpdir(), 'bullpen-demo-'));
-  try {
-    const archive = join(folder, 'busybox.tar');
-    await writeImage({ ...(await busyboxImage()), name: 'docker.io/library/busybox:1.36' }, archive);
-    await cluster.loadImage(archive);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await loadImage(cluster, { ...(await busyboxImage()), name: 'docker.io/library/busybox:1.36' });
 }
 
 /** Sessions in every way they can end. */

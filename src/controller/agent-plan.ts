@@ -90,7 +90,7 @@ export function planAgent(view: AgentView): AgentPlan {
     toldPositions: false,
     positionsWaiting: false,
   };
-  const claimable = unbound.length === 0 ? [] : inClaimOrder(view.idle, view.sessionsOn);
+  const claimable = unbound.length === 0 || !mayWait(view.agent) ? [] : inClaimOrder(view.idle, view.sessionsOn);
   const places = new Places(view, holders.size, claimable);
 
   for (const session of inOrder(unbound)) {
@@ -135,6 +135,11 @@ export function planAgent(view: AgentView): AgentPlan {
   }
   plan.activeSoon = places.active;
   return plan;
+}
+
+/** Pods of an Agent that was of protocol Http may still be there. */
+function mayWait(agent: AgentState): boolean {
+  return agent.state === 'serving' && agent.spec.protocol === 'Http';
 }
 
 type Decision =

@@ -58,7 +58,14 @@ function setUp({
   const announcer = {
     nameTaken: ({ kind }: { kind: string }) => written.push(`say that ${kind} is taken`),
   } as unknown as Announcer;
-  const loop = new NamespaceLoop({ api, caches, announcer, budgets, policies, networkPolicy: { enabled: true, from: [] } });
+  const loop = new NamespaceLoop({
+    api,
+    caches,
+    announcer,
+    budgets,
+    policies,
+    networkPolicy: { enabled: true, from: [] },
+  });
   return { caches, guards: [budgets, policies] as const, written, reconcile: () => loop.reconcile(NAMESPACE) };
 }
 

@@ -89,6 +89,8 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
       const matters =
         before?.status?.phase !== object.status?.phase ||
         before?.spec.stop !== object.spec.stop ||
+        // Its pod is of no use, and it needs another.
+        before?.status?.attempt !== object.status?.attempt ||
         change.type !== 'updated';
       if (matters) queues.agents.add(agentKeyOfSession(object));
     }),

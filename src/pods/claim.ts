@@ -30,7 +30,7 @@ export function claimPatch(pod: Pod, binding: Binding, now: number): JsonPatchOp
     add('/metadata/finalizers', finalizers),
     // It goes with its Session now, and no longer with its Agent.
     add('/metadata/ownerReferences', [ownedBySession(binding.session)]),
-    add('/spec/activeDeadlineSeconds', elapsedSeconds(pod, now) + guardSeconds(binding, binding.startWindowSeconds)),
+    add('/spec/activeDeadlineSeconds', elapsedSeconds(pod, now) + guardSeconds(binding)),
   ];
 }
 

@@ -32,7 +32,7 @@ export interface HttpPodInput {
 }
 
 /** The supervisor's own clock cuts at the limit. The kubelet is the second guard, so much later. */
-export const KUBELET_GUARD_SECONDS = 10;
+const KUBELET_GUARD_SECONDS = 10;
 
 /** The image's user: a number, so that Kubernetes can see that it is not root. */
 const SUPERVISOR_USER = 65532;
@@ -80,9 +80,13 @@ export function buildHttpPod(input: HttpPodInput): NewObject<Pod> {
   };
 }
 
-/** `activeDeadlineSeconds` of a pod that has yet to start its session, counted from when its node takes it. */
-export function guardSeconds({ limits }: Binding, startWindowSeconds = limits.startTimeoutSeconds): number {
-  return startWindowSeconds + limits.maxSessionDuration + KUBELET_GUARD_SECONDS;
+/**
+ * `activeDeadlineSeconds` of a pod that has yet to start its session, counted from when it is bound. The whole start timeout is in it,
+ * also for a pod that is ready: another leader may have to find out whether the session has started, and must not make it start late
+ * and end early.
+ */
+export function guardSeconds({ limits }: Binding): number {
+  return limits.startTimeoutSeconds + limits.maxSessionDuration + KUBELET_GUARD_SECONDS;
 }
 
 function sidecar(container: TemplateContainer): TemplateContainer {

@@ -27,7 +27,7 @@ test('with Sessions in every phase and nothing happening, only leases are writte
   await scene.agent('short', 10);
   await scene.agent('stuck', 1, {}, { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } });
   await scene.agent('stalled', 1, { podTemplate: { spec: { hostNetwork: true } } });
-  await scene.httpAgent('warm', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, { bot: {} });
+  await scene.httpAgent('warm', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, {});
   await scene.burst('busy', 8, 'busy');
   await scene.burst('stuck', 1, 'stuck', { maxSessionDuration: 3600 });
   await scene.burst('stalled', 2, 'rejected');

@@ -29,7 +29,7 @@ describe('a session of protocol Http', () => {
   test('starts warm, in a pod that was waiting, and another one takes its place', async () => {
     const scene = await stage.scene('claim');
     await scene.leader();
-    await scene.httpAgent('echo', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, { bot: {} });
+    await scene.httpAgent('echo', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, {});
     const warm = await scene.kube.warmPods('echo', 2);
     await scene.kube.createSession('call', { agent: 'echo' });
     const running = await scene.kube.sessionInPhase('call', 'Running');

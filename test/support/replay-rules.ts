@@ -2,6 +2,7 @@ import type { SessionPhase } from '../../src/api/reasons.ts';
 import type { Session } from '../../src/api/session.ts';
 import { labels } from '../../src/api/names.ts';
 import type { Pod } from '../../src/kube/objects.ts';
+import { readBinding } from '../../src/pods/binding.ts';
 import type { Change } from './replay.ts';
 
 /** What a phase may follow on: anything of a lower rank. Ended and Rejected are both final. */
@@ -25,7 +26,7 @@ export interface Replayed {
 /**
  * Plays a record back and holds what must be true at every revision:
  * at most `maxAgents` live pods and at most as many Sessions with a place, per Agent; phases only ever go forward;
- * a Session has one pod for life and a pod one Session; no pod without a Session; nothing Rejected has a pod.
+ * a pod waits or has one Session for good, and a Session has one pod for each of its tries; nothing Rejected has a pod.
  */
 export function replay(changes: readonly Change[], maxAgents: Record<string, number>): Replayed {
   const pods = new Map<string, Pod>();
@@ -47,16 +48,15 @@ export function replay(changes: readonly Change[], maxAgents: Record<string, num
       if (type === 'DELETED') sessions.delete(uid);
       else sessions.set(uid, change.object);
     } else {
-      if (!pods.has(uid) && type !== 'DELETED') {
-        result.podsCreated += 1;
-        judgeNewPod(change.object, knownSessions, podOfSession, complain);
-      }
+      const before = pods.get(uid);
+      if (before === undefined && type !== 'DELETED') result.podsCreated += 1;
+      if (type !== 'DELETED') judgePod(before, change.object, { knownSessions, podOfSession }, complain);
       if (type === 'DELETED') pods.delete(uid);
       else pods.set(uid, change.object);
     }
     for (const [agent, max] of Object.entries(maxAgents)) {
       const livePods = [...pods.values()].filter((pod) => isLive(pod) && pod.metadata.labels?.[labels.agent] === agent);
-      const holders = new Set(livePods.map(sessionOf));
+      const holders = new Set(livePods.filter((pod) => !isWarm(pod)).map(sessionOf));
       for (const session of sessions.values())
         if (session.spec.agent === agent && holdsPlace(session)) holders.add(session.metadata.uid);
       const peak = (result.peaks[agent] ??= { pods: 0, sessions: 0 });
@@ -67,7 +67,7 @@ export function replay(changes: readonly Change[], maxAgents: Record<string, num
     }
   }
   for (const pod of pods.values())
-    if (isLive(pod) && !sessions.has(sessionOf(pod)))
+    if (isLive(pod) && !isWarm(pod) && !sessions.has(sessionOf(pod)))
       result.violations.push(`at the end: pod ${pod.metadata.name} lives without a Session`);
   for (const session of sessions.values()) result.sessions.set(session.metadata.name, session);
   result.pods = [...pods.values()];
@@ -79,22 +79,34 @@ function judgeSession(before: Session | undefined, after: Session, complain: (te
   const [from, to] = [was?.phase ?? 'Pending', is?.phase ?? 'Pending'];
   if (rank[to] < rank[from]) complain(`went back from ${from} to ${to}`);
   if (rank[from] === 4 && to !== from) complain(`was ${from}, and then ${to}`);
-  if (was?.podUID !== undefined && is?.podUID !== was.podUID) complain(`moved from pod ${was.podUID}`);
+  const retried = (is?.attempt ?? 0) > (was?.attempt ?? 0);
+  if (was?.podUID !== undefined && is?.podUID !== was.podUID && !retried) complain(`moved from pod ${was.podUID}`);
   if (to === 'Rejected' && is?.podUID !== undefined) complain('is Rejected and has a pod');
   if (was?.admittedAt !== undefined && is?.admittedAt !== was.admittedAt) complain('was admitted twice');
 }
 
-function judgeNewPod(
-  pod: Pod,
-  knownSessions: ReadonlySet<string>,
-  podOfSession: Map<string, string>,
+function judgePod(
+  before: Pod | undefined,
+  after: Pod,
+  { knownSessions, podOfSession }: { knownSessions: ReadonlySet<string>; podOfSession: Map<string, string> },
   complain: (text: string) => void,
 ): void {
-  const session = sessionOf(pod);
-  if (!knownSessions.has(session)) complain(`made for a Session that was never there (${session})`);
-  const other = podOfSession.get(session);
-  if (other !== undefined) complain(`the second pod of Session ${session}, which had ${other}`);
-  podOfSession.set(session, pod.metadata.uid);
+  const [was, session] = [before && sessionOf(before), sessionOf(after)];
+  if (was !== undefined && was !== '' && session !== was) complain(`went from Session ${was} to ${session}`);
+  if (session === '' || was === session) {
+    if (session === '' && !isWarm(after)) complain('neither waits nor has a Session');
+    return;
+  }
+  if (!knownSessions.has(session)) complain(`bound to a Session that was never there (${session})`);
+  if (before?.metadata.deletionTimestamp !== undefined) complain('bound while it was being deleted');
+  const attempt = `${session}/${readBinding(after)?.attempt ?? 0}`;
+  const other = podOfSession.get(attempt);
+  if (other !== undefined) complain(`the second pod of Session ${attempt}, which had ${other}`);
+  podOfSession.set(attempt, after.metadata.uid);
+}
+
+function isWarm(pod: Pod): boolean {
+  return pod.metadata.labels?.[labels.state] === 'warm';
 }
 
 function sessionOf(pod: Pod): string {

@@ -6,6 +6,7 @@ import { sessions } from '../../src/api/resources.ts';
 import { isAlreadyExists, KubeError } from '../../src/kube/errors.ts';
 import { pods } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { FakedPod } from '../cluster/fake-pod.ts';
 import { startFakeKubelet, type FakeKubelet, type PodScript } from '../cluster/fake-kubelet.ts';
 import type { Delivery } from '../cluster/fake-supervisor.ts';
 import { waitFor } from '../cluster/wait.ts';
@@ -22,6 +23,9 @@ const SHORT: PodScript = { exit: { afterMs: 200, code: 0 } };
 /** The same for an agent of protocol Http. */
 const SHORT_CALL: PodScript = { bot: { afterMs: 200 } };
 
+/** What the pods of an Agent do: all the same, or each by what it is. */
+type ScriptOf = PodScript | ((pod: FakedPod) => PodScript);
+
 /**
  * Fake nodes that a test file plays on, on a real control plane. Each test has a {@link Scene} of its own: a namespace with its
  * own controllers, so that tests do not disturb each other and may run side by side.
@@ -30,10 +34,10 @@ export class Stage {
   readonly cluster: Cluster;
   readonly kubelet: FakeKubelet;
   readonly #prefix: string;
-  readonly #scripts: Map<string, PodScript>;
+  readonly #scripts: Map<string, ScriptOf>;
   readonly #scenes: Scene[] = [];
 
-  private constructor(cluster: Cluster, prefix: string, kubelet: FakeKubelet, scripts: Map<string, PodScript>) {
+  private constructor(cluster: Cluster, prefix: string, kubelet: FakeKubelet, scripts: Map<string, ScriptOf>) {
     this.cluster = cluster;
     this.#prefix = prefix;
     this.kubelet = kubelet;
@@ -43,14 +47,17 @@ export class Stage {
   /** @param name of the test file; namespaces and nodes begin with it */
   static async open(cluster: Cluster, name: string, { nodes = 8 } = {}): Promise<Stage> {
     const prefix = `${name}-${Date.now().toString(36)}`;
-    const scripts = new Map<string, PodScript>();
+    const scripts = new Map<string, ScriptOf>();
     const [kubelet] = await Promise.all([
       startFakeKubelet({
         kubeconfig: cluster.kubeconfig,
         namePrefix: `${prefix}-`,
         nodes,
-        script: ({ metadata }) =>
-          scripts.get(`${metadata.namespace}/${metadata.labels?.[labels.agent] ?? ''}`) ?? SHORT,
+        script: (pod) => {
+          const { namespace, labels: own } = pod.metadata;
+          const script = scripts.get(`${namespace}/${own?.[labels.agent] ?? ''}`) ?? SHORT;
+          return typeof script === 'function' ? script(pod) : script;
+        },
       }),
       applyCrds(cluster),
     ]);
@@ -76,12 +83,12 @@ export class Scene {
   readonly namespace: string;
   readonly #stage: Stage;
   readonly #recorder: Recorder;
-  readonly #scripts: Map<string, PodScript>;
+  readonly #scripts: Map<string, ScriptOf>;
   readonly #controllers: ControllerProcess[] = [];
   readonly #maxAgents: Record<string, number> = {};
   #closed = false;
 
-  private constructor(stage: Stage, kube: TestKube, recorder: Recorder, scripts: Map<string, PodScript>) {
+  private constructor(stage: Stage, kube: TestKube, recorder: Recorder, scripts: Map<string, ScriptOf>) {
     this.#stage = stage;
     this.kube = kube;
     this.namespace = kube.namespace;
@@ -89,7 +96,7 @@ export class Scene {
     this.#scripts = scripts;
   }
 
-  static async open(stage: Stage, namespace: string, scripts: Map<string, PodScript>): Promise<Scene> {
+  static async open(stage: Stage, namespace: string, scripts: Map<string, ScriptOf>): Promise<Scene> {
     const { cluster } = stage;
     const kube = new TestKube(cluster, namespace);
     await kube.createNamespace();
@@ -112,7 +119,12 @@ export class Scene {
   }
 
   /** An Agent whose pods go to this file's nodes and do what `script` says. */
-  async agent(name: string, maxAgents: number, spec: Partial<AgentSpecInput> = {}, script = SHORT): Promise<void> {
+  async agent(
+    name: string,
+    maxAgents: number,
+    spec: Partial<AgentSpecInput> = {},
+    script: ScriptOf = SHORT,
+  ): Promise<void> {
     this.#scripts.set(`${this.namespace}/${name}`, script);
     this.#maxAgents[name] = maxAgents;
     const ours = { key: 'kubernetes.io/hostname', operator: 'In', values: this.#stage.kubelet.nodes };
@@ -131,7 +143,7 @@ export class Scene {
     name: string,
     maxAgents: number,
     spec: Partial<AgentSpecInput> = {},
-    script = SHORT_CALL,
+    script: ScriptOf = SHORT_CALL,
   ): Promise<void> {
     await this.agent(name, maxAgents, { protocol: 'Http', ...spec }, script);
   }
@@ -142,7 +154,7 @@ export class Scene {
   }
 
   /** Changes what the pods of an Agent do, the running ones included. */
-  script(agent: string, script: PodScript): void {
+  script(agent: string, script: ScriptOf): void {
     this.#scripts.set(`${this.namespace}/${agent}`, script);
     this.#stage.kubelet.refresh();
   }

@@ -58,6 +58,7 @@ export class Deliverer {
   readonly #entries = new Map<string, Entry>();
   /** Pods that this process has bound: nobody else can have told them anything. */
   readonly #boundHere = new Map<string, string>();
+  readonly #stopAsked = new Set<string>();
 
   constructor(deps: {
     signer: Signer;
@@ -108,8 +109,10 @@ export class Deliverer {
     });
   }
 
-  /** Asks the supervisor to end the session. Whether it does is seen in its pod. */
+  /** Asks the supervisor, once, to end the session. Whether it does is seen in its pod. */
   async stop(sessionUid: string, to: Address): Promise<void> {
+    if (this.#stopAsked.has(sessionUid)) return;
+    this.#stopAsked.add(sessionUid);
     this.#entries.get(sessionUid)?.stop.abort();
     const token = await this.#signer.sign({ podUid: to.podUid, sessionUid, operation: 'stop' }, to.kids);
     if (token === undefined) return;
@@ -124,6 +127,7 @@ export class Deliverer {
     this.#entries.get(sessionUid)?.stop.abort();
     this.#entries.delete(sessionUid);
     this.#boundHere.delete(sessionUid);
+    this.#stopAsked.delete(sessionUid);
   }
 
   /** Ends everything that is under way. */

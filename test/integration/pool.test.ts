@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agents, sessions } from '../../src/api/resources.ts';
+import type { Agent } from '../../src/api/agent.ts';
+import { nodes, pods as podResource } from '../../src/kube/resources.ts';
+import type { Pod } from '../../src/kube/objects.ts';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { Stage, type Scene } from '../support/stage.ts';
+
+/** The warm pool on a real control plane: what is kept, who gets it, and what becomes of it. */
+let stage: Stage;
+beforeAll(async () => {
+  stage = await Stage.open(await connectCluster(), 'pool');
+});
+afterAll(() => stage?.close());
+
+const STAYS = {};
+const names = (pods: readonly Pod[]): string[] => pods.map(({ metadata }) => metadata.name).sort();
+
+async function agentWhen(scene: Scene, what: string, holds: (agent: Agent) => boolean): Promise<Agent> {
+  let agent: Agent | undefined;
+  await waitFor(
+    async () => {
+      agent = await scene.kube.api.get(agents, { namespace: scene.namespace, name: 'agent' });
+      return holds(agent);
+    },
+    { what: `the Agent: ${what}`, timeoutMs: 60_000, intervalMs: 100 },
+  ).catch((cause: unknown) => {
+    throw new Error(`the Agent says ${JSON.stringify(agent?.status)}`, { cause });
+  });
+  return agent as Agent;
+}
+
+async function patchAgent(scene: Scene, body: object): Promise<void> {
+  await scene.kube.api.patch(agents, { namespace: scene.namespace, name: 'agent' }, { type: 'merge', body });
+}
+
+const condition = (agent: Agent, type: string) => agent.status?.conditions?.find((entry) => entry.type === type);
+
+describe.concurrent('the warm pool', () => {
+  test('serves 100 Sessions at once on 20 warm pods: each is told once, and there are never more pods than allowed', async () => {
+    const scene = await stage.scene('hundred');
+    await scene.leader();
+    await scene.httpAgent('agent', 110, { scaling: { minAgents: 20, maxAgents: 110 } }, { bot: { afterMs: 3000 } });
+    await scene.kube.warmPods('agent', 20);
+    const made = await scene.burst('agent', 100);
+    await scene.settled(made);
+    const { violations, sessions: found, peaks } = await scene.replay();
+    expect(violations).toEqual([]);
+    expect(peaks['agent']?.pods).toBeLessThanOrEqual(110);
+    const told = scene.deliveries().map(({ sessionUid }) => sessionUid);
+    expect(told).toHaveLength(100);
+    expect(new Set(told)).toEqual(new Set([...found.values()].map(({ metadata }) => metadata.uid)));
+    expect([...found.values()].map(({ status }) => status?.reason)).toEqual(Array(100).fill('Completed'));
+    const warm = [...found.values()].filter(({ status }) => status?.startKind === 'Warm');
+    expect(warm.length).toBeGreaterThanOrEqual(20);
+  });
+
+  test('gives a start a pod that is still starting, when the cap leaves no other', async () => {
+    const scene = await stage.scene('starting');
+    await scene.leader();
+    await scene.httpAgent(
+      'agent',
+      2,
+      { scaling: { minAgents: 2, maxAgents: 2 } },
+      { readyDelayMs: 4000, bot: { afterMs: 100 } },
+    );
+    await agentWhen(scene, 'is seen', ({ status }) => status?.observedGeneration === 1);
+    await waitFor(
+      async () => (await scene.kube.api.list(podResource, { namespace: scene.namespace })).items.length === 2,
+      {
+        what: 'two pods',
+        timeoutMs: 30_000,
+        intervalMs: 50,
+      },
+    );
+    await scene.kube.createSession('early', { agent: 'agent' });
+    const ended = await scene.kube.sessionInPhase('early', 'Ended', 'Rejected');
+    expect(ended.status).toMatchObject({ reason: 'Completed', startKind: 'Warm' });
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+
+  test('follows minAgents up at once and down after the cooldown, and a change of scaling makes no revision', async () => {
+    const scene = await stage.scene('scaling');
+    await scene.leader();
+    const scaling = { minAgents: 1, maxAgents: 10, cooldownSeconds: 1 };
+    await scene.httpAgent('agent', 10, { scaling }, STAYS);
+    const [first] = await scene.kube.warmPods('agent', 1);
+    const { status } = await agentWhen(scene, 'has a revision', (agent) => agent.status?.revision !== undefined);
+    await patchAgent(scene, { spec: { scaling: { minAgents: 4 } } });
+    expect(names(await scene.kube.warmPods('agent', 4))).toContain(first?.metadata.name);
+    await patchAgent(scene, { spec: { scaling: { minAgents: 2 } } });
+    await scene.kube.warmPods('agent', 2);
+    const after = await agentWhen(scene, 'is up to date', (agent) => agent.status?.observedGeneration === 3);
+    expect(after.status?.revision).toBe(status?.revision);
+  });
+
+  test('keeps a buffer beyond the sessions that are active', async () => {
+    const scene = await stage.scene('buffer');
+    await scene.leader();
+    await scene.httpAgent('agent', 10, { scaling: { maxAgents: 10, buffer: { percent: 50 } } }, STAYS);
+    await scene.burst('agent', 4);
+    await scene.kube.warmPods('agent', 2);
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+
+  test('is rolled to a new revision, while a session finishes on its own', async () => {
+    const scene = await stage.scene('rollout');
+    await scene.leader();
+    await scene.httpAgent('agent', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, STAYS);
+    const before = await scene.kube.warmPods('agent', 2);
+    await scene.kube.createSession('call', { agent: 'agent' });
+    const running = await scene.kube.sessionInPhase('call', 'Running');
+    await scene.kube.warmPods('agent', 2);
+    await patchAgent(scene, { metadata: { annotations: { 'bullpen.dev/redeploy': 'now' } } });
+    const agent = await agentWhen(scene, 'is rolled', (found) => condition(found, 'Reconciling')?.status === 'True');
+    await agentWhen(scene, 'has rolled', (found) => condition(found, 'Reconciling')?.status === 'False');
+    const after = await scene.kube.warmPods('agent', 2);
+    expect(names(after).filter((name) => names(before).includes(name))).toEqual([]);
+    for (const { metadata } of after) expect(metadata.labels?.['bullpen.dev/revision']).toBe(agent.status?.revision);
+    expect((await scene.kube.session('call')).status).toMatchObject({
+      phase: 'Running',
+      podName: running.status?.podName,
+    });
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+
+  test('leaves the last good revision serving when the new one does not start, and says why', async () => {
+    const scene = await stage.scene('broken');
+    await scene.leader();
+    await scene.httpAgent('agent', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, (pod) =>
+      pod.spec.initContainers?.some(({ image }) => image === 'broken:1')
+        ? { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }
+        : STAYS,
+    );
+    const good = await scene.kube.warmPods('agent', 2);
+    await patchAgent(scene, { spec: { image: 'broken:1' } });
+    const agent = await agentWhen(scene, 'is not ready', (found) => condition(found, 'Ready')?.status === 'False');
+    expect(condition(agent, 'Ready')).toMatchObject({
+      reason: 'ImagePullFailed',
+      message: expect.stringContaining('no such image') as string,
+    });
+    expect(names(await scene.kube.warmPods('agent', 2))).toEqual(names(good));
+    await scene.kube.createSession('call', { agent: 'agent' });
+    const { status } = await scene.kube.sessionInPhase('call', 'Running');
+    expect(status).toMatchObject({ startKind: 'Warm' });
+    expect(names(good)).toContain(status?.podName);
+    await patchAgent(scene, { spec: { image: 'good:2' } });
+    await agentWhen(scene, 'is ready again', (found) => condition(found, 'Ready')?.status === 'True');
+    await agentWhen(scene, 'has rolled', (found) => condition(found, 'Reconciling')?.status === 'False');
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+
+  test('leaves a node at once that is cordoned, and sessions stay there', async () => {
+    const scene = await stage.scene('cordon');
+    await scene.leader();
+    await scene.httpAgent('agent', 6, { scaling: { minAgents: 2, maxAgents: 6 } }, STAYS);
+    const [warm] = await scene.kube.warmPods('agent', 2);
+    const name = warm?.spec.nodeName ?? '';
+    await scene.burst('agent', 2);
+    await Promise.all(['s-0', 's-1'].map((session) => scene.kube.sessionInPhase(session, 'Running')));
+    await scene.kube.warmPods('agent', 2);
+    await scene.kube.api.patch(nodes, { name }, { type: 'merge', body: { spec: { unschedulable: true } } });
+    await waitFor(async () => (await scene.kube.warmPods('agent', 2)).every(({ spec }) => spec.nodeName !== name), {
+      what: 'the idle pods to leave',
+      timeoutMs: 30_000,
+    });
+    const { items } = await scene.kube.api.list(sessions, { namespace: scene.namespace });
+    expect(items.map(({ status }) => status?.phase)).toEqual(['Running', 'Running']);
+    await scene.kube.api.patch(nodes, { name }, { type: 'merge', body: { spec: { unschedulable: null } } });
+  });
+
+  test('goes with its Agent, and a session stays', async () => {
+    const scene = await stage.scene('deleted');
+    await scene.leader();
+    await scene.httpAgent('agent', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, STAYS);
+    await scene.kube.warmPods('agent', 2);
+    await scene.kube.createSession('call', { agent: 'agent' });
+    await scene.kube.sessionInPhase('call', 'Running');
+    await scene.kube.api.delete(agents, { namespace: scene.namespace, name: 'agent' });
+    await scene.kube.warmPods('agent', 0);
+    await waitFor(
+      async () => (await scene.kube.api.list(podResource, { namespace: scene.namespace })).items.length === 1,
+      {
+        what: 'the pods that waited to go',
+        timeoutMs: 30_000,
+      },
+    );
+    expect((await scene.kube.session('call')).status).toMatchObject({ phase: 'Running' });
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+});
