@@ -48,11 +48,23 @@ export async function dropAccount(cluster: Cluster, namespace: string): Promise<
   await cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', '--ignore-not-found', ...names]);
 }
 
+const folders: string[] = [];
+
+/** Removed when the process ends. */
+function rememberFolder(folder: string): void {
+  if (folders.length === 0) {
+    process.once('exit', () => {
+      for (const made of folders) rmSync(made, { recursive: true, force: true });
+    });
+  }
+  folders.push(folder);
+}
+
 async function makeAccount(cluster: Cluster, namespace: string, values: Values): Promise<ControllerAccount> {
   await grantRights(cluster, namespace, values);
   const token = await cluster.kubectl(['create', 'token', ACCOUNT, '--namespace', namespace, '--duration', '24h']);
   const folder = await mkdtemp(join(tmpdir(), 'bullpen-account-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  rememberFolder(folder);
   const kubeconfig = join(folder, 'kubeconfig');
   const access = await readApiAccess(cluster.kubeconfig);
   await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(access, token.stdout.trim())), { mode: 0o600 });

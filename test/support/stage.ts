@@ -24,7 +24,7 @@ const SHORT: PodScript = { exit: { afterMs: 200, code: 0 } };
 const SHORT_CALL: PodScript = { bot: { afterMs: 200 } };
 
 /** What the pods of an Agent do: all the same, or each by what it is. */
-type ScriptOf = PodScript | ((pod: FakedPod) => PodScript);
+export type ScriptOf = PodScript | ((pod: FakedPod) => PodScript);
 
 /**
  * Fake nodes that a test file plays on, on a real control plane. Each test has a {@link Scene} of its own: a namespace with its
