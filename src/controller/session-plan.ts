@@ -61,6 +61,8 @@ export interface SessionPlan {
 const TEARDOWN_PATIENCE_MS = 2_000;
 /** A supervisor that was asked to end its session has ended by then, else the kubelet is told. */
 const SUPERVISOR_PATIENCE_MS = 2_000;
+/** A stop is told in the status when it takes longer than this. */
+const STOP_UNTOLD_MS = 1_000;
 /** A warm start is not worth a status of its own, unless it takes longer than this. */
 const WARM_START_UNTOLD_MS = 1_000;
 
@@ -104,7 +106,7 @@ function planBound(view: SessionView, session: Session, pod: Pod): SessionPlan {
   }
   if (over !== undefined) return planEnd(session, pod, over, now, delivery);
   if (intent !== undefined) return planStop(view, session, pod, intent, limits);
-  if (sessionProcessExit(pod) !== undefined) return planTeardown(session, pod, now);
+  if (sessionProcessExit(pod) !== undefined) return planTeardown(session, pod, now, undefined);
   const startedAt = sessionStartedAt(session, pod, delivery);
   if (startedAt === undefined) return planStart(view, session, pod, limits);
   const deadline = isHttp(pod) ? undefined : runningDeadline(pod, startedAt, limits);
@@ -174,11 +176,16 @@ function planStop(
   if (forceAfter <= now) return { deletePod: { gracePeriodSeconds: 0 }, ...next };
   const again = { requeueAfterMs: forceAfter - now };
   if (!isScheduled(pod)) return { ...(!isBeingDeleted(pod) && { deletePod: {} }), ...next, ...again };
-  if (isBeingDeleted(pod) || isToldToStop(pod) || (isHttp(pod) && sessionProcessExit(pod) !== undefined))
-    return { ...next, ...again };
-  const askedUntil = stoppingSince + SUPERVISOR_PATIENCE_MS;
-  if (isHttp(pod) && startedAt !== undefined && now < askedUntil)
-    return { askToStop: true, ...next, requeueAfterMs: askedUntil - now };
+  const saysGoodbye = isHttp(pod) && sessionProcessExit(pod) !== undefined;
+  if (saysGoodbye && status?.phase !== 'Stopping') return planTeardown(session, pod, now, intent);
+  if (saysGoodbye || isBeingDeleted(pod) || isToldToStop(pod)) return { ...next, ...again };
+  if (isHttp(pod) && startedAt !== undefined) {
+    const asked = delivery?.stopAskedMsAgo;
+    if (asked === undefined) return { askToStop: true, requeueAfterMs: STOP_UNTOLD_MS };
+    // Mostly it is over in a moment: that is not worth a status.
+    if (asked < STOP_UNTOLD_MS) return { requeueAfterMs: STOP_UNTOLD_MS - asked };
+    if (asked < SUPERVISOR_PATIENCE_MS) return { ...next, requeueAfterMs: SUPERVISOR_PATIENCE_MS - asked };
+  }
   return { deadlineSeconds: STOP_NOW_SECONDS, ...next, ...again };
 }
 
@@ -186,14 +193,14 @@ function planStop(
  * What ran the session is gone and its pod is not: unless that settles by itself, this is told, and the other containers are told to
  * end too. A node whose clock is ahead of ours puts that off by the difference, and nothing else depends on it.
  */
-function planTeardown(session: Session, pod: Pod, now: number): SessionPlan {
+function planTeardown(session: Session, pod: Pod, now: number, intent: Intent | undefined): SessionPlan {
   // An agent of protocol Http is mostly gone in a moment: that is not worth a status.
   const othersRun = !isHttp(pod) && (pod.status?.containerStatuses?.some((status) => status.state?.running) ?? false);
   const finishedAt = Date.parse(sessionProcessExit(pod)?.finishedAt ?? '');
   const waited = now - finishedAt;
   if (!othersRun && waited < TEARDOWN_PATIENCE_MS) return { requeueAfterMs: TEARDOWN_PATIENCE_MS };
   const startedAt = sessionStartedAt(session, pod);
-  const outcome = toldOutcome(pod, undefined);
+  const outcome = toldOutcome(pod, intent);
   return { status: stoppingStatus(session, pod, limitsOf(session, pod), outcome, now, startedAt) };
 }
 

@@ -58,7 +58,8 @@ export class Deliverer {
   readonly #entries = new Map<string, Entry>();
   /** Pods that this process has bound: nobody else can have told them anything. */
   readonly #boundHere = new Map<string, string>();
-  readonly #stopAsked = new Set<string>();
+  /** When a session was asked to end, monotonic milliseconds. */
+  readonly #stopAsked = new Map<string, number>();
 
   constructor(deps: {
     signer: Signer;
@@ -82,10 +83,13 @@ export class Deliverer {
   /** What is known of handing the Session to this pod; undefined before it was begun. */
   stateOf(sessionUid: string, podUid: string): Delivery | undefined {
     const entry = this.#entries.get(sessionUid);
-    if (entry?.podUid !== podUid) return undefined;
+    const stopAskedAt = this.#stopAsked.get(sessionUid);
+    const asked = stopAskedAt === undefined ? {} : { stopAskedMsAgo: this.#clock.monotonic() - stopAskedAt };
+    if (entry?.podUid !== podUid) return stopAskedAt === undefined ? undefined : { sent: true, ...asked };
     const { startedAt, sent, unreachableSince, problem } = entry;
     return {
       sent,
+      ...asked,
       ...(startedAt !== undefined && { startedAt }),
       ...(problem !== undefined && { problem }),
       ...(unreachableSince !== undefined && { unreachableForMs: this.#clock.monotonic() - unreachableSince }),
@@ -112,7 +116,7 @@ export class Deliverer {
   /** Asks the supervisor, once, to end the session. Whether it does is seen in its pod. */
   async stop(sessionUid: string, to: Address): Promise<void> {
     if (this.#stopAsked.has(sessionUid)) return;
-    this.#stopAsked.add(sessionUid);
+    this.#stopAsked.set(sessionUid, this.#clock.monotonic());
     this.#entries.get(sessionUid)?.stop.abort();
     const token = await this.#signer.sign({ podUid: to.podUid, sessionUid, operation: 'stop' }, to.kids);
     if (token === undefined) return;
