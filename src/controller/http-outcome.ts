@@ -20,7 +20,7 @@ export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
     case 'ConnectionBroken':
       return brokenOutcome(pod, record);
     case 'NeverReady':
-      return intent ?? neverReadyOutcome(pod);
+      return intent ?? neverReadyOutcome(pod, record);
     case 'Stopped':
     case undefined:
       return intent ?? disturbedOutcome(pod, record);
@@ -37,10 +37,9 @@ function brokenOutcome(pod: Pod, record: TerminationMessage): Outcome {
   return { reason: 'Failed', message: `the agent exited with code ${exitCode}${lastLine(exit.message)}`, exitCode };
 }
 
-function neverReadyOutcome(pod: Pod): Outcome {
-  const cause = waitCause(pod);
-  const why = cause === undefined ? '' : `: ${cause.message}`;
-  return { reason: 'StartTimeout', message: `the agent was not ready in time${why}` };
+function neverReadyOutcome(pod: Pod, record: TerminationMessage): Outcome {
+  const why = [record.message, waitCause(pod)?.message].filter((text) => text !== undefined).join(': ');
+  return { reason: 'StartTimeout', message: why === '' ? 'the agent was not ready in time' : why };
 }
 
 /** Ended, and not by a decision of ours. */

@@ -17,6 +17,10 @@ export async function runSupervisor(env: NodeJS.ProcessEnv, signal: AbortSignal)
   const log = (msg: string, fields: object = {}): void => {
     process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), msg, ...fields })}\n`);
   };
+  const record = (message: TerminationMessage): void => {
+    writeFileSync(config.terminationLog, JSON.stringify(message));
+    log('over', message);
+  };
   const over = Promise.withResolvers<TerminationMessage>();
   const agent = new AgentClient({ host: '127.0.0.1', port: config.agentPort });
   let session: BoundSession | undefined;
@@ -43,10 +47,14 @@ export async function runSupervisor(env: NodeJS.ProcessEnv, signal: AbortSignal)
   const ice = createIceServer();
   // An agent may bring its own; that is not our business.
   ice.on('error', (error) => log('not serving ICE servers', { error: error.message })).listen(ICE_PORT, '127.0.0.1');
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(SUPERVISOR_PORT, resolve));
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(SUPERVISOR_PORT, resolve));
+  } catch (error) {
+    const message = `cannot listen on port ${SUPERVISOR_PORT}, which no other container of the pod may use: ${(error as Error).message}`;
+    record({ bullpen: 1, delivered: false, outcome: 'NeverReady', endedAt: Date.now(), message });
+    throw error;
+  }
   log('listening', { port: SUPERVISOR_PORT, sinceProcessStartMs: Math.round(process.uptime() * 1000) });
 
-  const record = await over.promise;
-  writeFileSync(config.terminationLog, JSON.stringify(record));
-  log('over', record);
+  record(await over.promise);
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { environment, publicKeys, type PublicKeys } from './wire.ts';
 
 export interface SupervisorConfig {
@@ -9,20 +9,23 @@ export interface SupervisorConfig {
   terminationLog: string;
 }
 
-function parseJson(text: string, context: z.RefinementCtx): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    context.addIssue('must be JSON');
-    return z.NEVER;
-  }
-}
+const json = z.pipe(
+  z.string(),
+  z.transform((text: string, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.issues.push({ code: 'custom', message: 'must be JSON', input: text });
+      return z.NEVER;
+    }
+  }),
+);
 
 const schema = z.object({
-  [environment.podUid]: z.string().min(1),
-  [environment.agentPort]: z.coerce.number().int().min(1).max(65_535).default(8080),
-  [environment.publicKeys]: z.string().transform(parseJson).pipe(publicKeys),
-  [environment.terminationLog]: z.string().default('/dev/termination-log'),
+  [environment.podUid]: z.string().check(z.minLength(1)),
+  [environment.agentPort]: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(65_535)), 8080),
+  [environment.publicKeys]: z.pipe(json, publicKeys),
+  [environment.terminationLog]: z._default(z.string(), '/dev/termination-log'),
 });
 
 /** What the pod's environment says. Throws an error that names the variable which is wrong. */

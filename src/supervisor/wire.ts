@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod/mini'; // The supervisor is in every pod, and must start at once.
 
 /** Where the supervisor listens. The agent starts first and may hold the ports that people commonly use. */
 export const SUPERVISOR_PORT = 17_412;
@@ -21,7 +21,7 @@ export const tokenClaims = z.object({
   sub: z.string(),
   op: z.enum(operations),
   /** SHA-256 of the request's body, base64url: the token goes with this body only. */
-  body: z.string().optional(),
+  body: z.optional(z.string()),
   exp: z.int(),
 });
 export type TokenClaims = z.infer<typeof tokenClaims>;
@@ -33,14 +33,17 @@ export function bodyDigest(body: Buffer | string): string {
 
 /** A public key as JWK. Its `kid` says which one of several; there are several while keys are rotated. */
 const publicKey = z.object({
-  kid: z.string().min(1),
+  kid: z.string().check(z.minLength(1)),
   kty: z.literal('OKP'),
   crv: z.literal('Ed25519'),
   x: z.string(),
 });
 
 /** Public keys by who signs. A pod holds no others, so nothing in it can be stolen to reach another one. */
-export const publicKeys = z.object({ controller: z.array(publicKey).min(1), gateway: z.array(publicKey) });
+export const publicKeys = z.object({
+  controller: z.array(publicKey).check(z.minLength(1)),
+  gateway: z.array(publicKey),
+});
 export type PublicKeys = z.infer<typeof publicKeys>;
 
 /** The environment of the supervisor. */
@@ -52,29 +55,22 @@ export const environment = {
 } as const;
 
 /** Header values that the contract passes on to the agent; no line breaks. */
-const headerValue = z
-  .string()
-  .max(4096)
-  .regex(/^[\x20-\x7e]*$/);
+const headerValue = z.string().check(z.maxLength(4096), z.regex(/^[\x20-\x7e]*$/));
 
 /** The body of `PUT /session`: everything that the agent is told, and how long it may take. */
 export const bindRequest = z.strictObject({
   /** The Session's uid: the same one again is the same request, any other is refused. */
-  uid: z.string().min(1).max(128),
+  uid: z.string().check(z.minLength(1), z.maxLength(128)),
   /** What callers know the session by: `x-daily-session-id`. */
-  sessionId: z
-    .string()
-    .min(1)
-    .max(128)
-    .regex(/^[\x21-\x7e]+$/),
+  sessionId: z.string().check(z.maxLength(128), z.regex(/^[\x21-\x7e]+$/)),
   /** What `POST /bot` says, byte for byte: base64. */
   body: z.base64(),
   /** More headers of `POST /bot`. */
   headers: z.partialRecord(z.enum(['x-daily-room-url', 'x-daily-room-token', 'x-daily-transport-type']), headerValue),
   /** How long the session may run, seconds. */
-  maxSessionSeconds: z.number().positive().max(1_000_000),
+  maxSessionSeconds: z.number().check(z.positive(), z.maximum(1_000_000)),
   /** How long the agent may still take to be ready, seconds. */
-  startTimeoutSeconds: z.number().nonnegative().max(1_000_000),
+  startTimeoutSeconds: z.number().check(z.nonnegative(), z.maximum(1_000_000)),
 });
 export type BindRequest = z.infer<typeof bindRequest>;
 
@@ -82,7 +78,7 @@ export type BindRequest = z.infer<typeof bindRequest>;
 export const bindReply = z.object({
   state: z.enum(['waiting', 'started', 'over']),
   /** Since when the session runs, by the pod's clock; milliseconds since the epoch. */
-  startedAt: z.number().optional(),
+  startedAt: z.optional(z.number()),
 });
 export type BindReply = z.infer<typeof bindReply>;
 
@@ -101,18 +97,18 @@ export type SupervisorOutcome = keyof typeof outcomes;
 export const terminationMessage = z.object({
   bullpen: z.literal(1),
   /** The Session's uid; absent when none was ever bound. */
-  session: z.string().optional(),
+  session: z.optional(z.string()),
   /** Whether any byte of `POST /bot` may have left. */
   delivered: z.boolean(),
   outcome: z.enum(Object.keys(outcomes) as [SupervisorOutcome, ...SupervisorOutcome[]]),
   /** By the pod's clock, milliseconds since the epoch. */
-  startedAt: z.number().optional(),
+  startedAt: z.optional(z.number()),
   endedAt: z.number(),
   /** How long the session ran by one monotonic clock, milliseconds. */
-  ranMs: z.number().optional(),
+  ranMs: z.optional(z.number()),
   /** The status with which the agent answered `POST /bot`. */
-  httpStatus: z.int().optional(),
+  httpStatus: z.optional(z.int()),
   /** A sentence for people. */
-  message: z.string().optional(),
+  message: z.optional(z.string()),
 });
 export type TerminationMessage = z.infer<typeof terminationMessage>;

@@ -318,7 +318,10 @@ describe('what is said of a pool', () => {
   });
 
   it('has no problem when as many are ready as should be', async () => {
-    have(makeWarmPod('a'), makeWarmPod('b', { ready: false, agent: { state: { waiting: { reason: 'ErrImagePull' } } } }));
+    have(
+      makeWarmPod('a'),
+      makeWarmPod('b', { ready: false, agent: { state: { waiting: { reason: 'ErrImagePull' } } } }),
+    );
     expect((await keep({ minAgents: 1, maxAgents: 3 })).problem).toBeUndefined();
     expect((await keep({ minAgents: 2, maxAgents: 3 })).problem).toMatchObject({ reason: 'ImagePullFailed' });
   });
