@@ -2,10 +2,12 @@ import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
 import type { RejectReason } from '../api/reasons.ts';
 import type { Session } from '../api/session.ts';
+import { systemClock } from '../kube/clock.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { createControllerMetrics } from '../telemetry/metrics.ts';
 import { Ledger } from '../usage/ledger.ts';
 import { Announcer } from './announcer.ts';
+import { Arrivals } from './arrivals.ts';
 import { makeSession } from './testing/objects.ts';
 
 function setUp() {
@@ -13,7 +15,9 @@ function setUp() {
   const metrics = createControllerMetrics(registry);
   const recorded: { reason: string; note: string }[] = [];
   const events = { event: (note: { reason: string; note: string }) => recorded.push(note) } as unknown as EventRecorder;
-  return { announcer: new Announcer({ events, metrics, ledger: new Ledger(metrics) }), registry, recorded };
+  const arrivals = new Arrivals({ clock: systemClock });
+  const announcer = new Announcer({ events, metrics, ledger: new Ledger(metrics), arrivals });
+  return { announcer, registry, recorded };
 }
 
 const rejected = (reason: RejectReason): Session =>

@@ -8,22 +8,26 @@ import type { KubeObject } from '../kube/objects.ts';
 import type { Resource } from '../kube/resources.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { usageOf, type Ledger } from '../usage/ledger.ts';
+import type { Arrivals } from './arrivals.ts';
 
 /** Tells the world of what has been recorded: Events for people, counters for dashboards. It decides nothing. */
 export class Announcer {
   readonly #events: EventRecorder;
   readonly #metrics: ControllerMetrics;
   readonly #ledger: Ledger;
+  readonly #arrivals: Arrivals;
 
-  constructor(deps: { events: EventRecorder; metrics: ControllerMetrics; ledger: Ledger }) {
+  constructor(deps: { events: EventRecorder; metrics: ControllerMetrics; ledger: Ledger; arrivals: Arrivals }) {
     this.#events = deps.events;
     this.#metrics = deps.metrics;
     this.#ledger = deps.ledger;
+    this.#arrivals = deps.arrivals;
   }
 
   /** A Session is over (its status says how). One that had a pod is counted when the pod is let go, not here. */
   finished(session: Session): void {
     const { status, metadata, spec } = session;
+    this.#arrivals.forget(session);
     const reason = status?.reason ?? 'Unknown';
     if (status?.phase === 'Rejected') {
       // The name of an Agent that does not exist is the caller's invention: as a label it would grow without bound. That of a spec
@@ -45,9 +49,9 @@ export class Announcer {
   }
 
   /** A Session runs: its agent's container has started. */
-  started(session: Session, now: number): void {
-    const { status, metadata } = session;
-    this.#metrics.sessionStarted(status?.startKind ?? 'Cold', (now - Date.parse(metadata.creationTimestamp)) / 1000);
+  started(session: Session): void {
+    const { status } = session;
+    this.#metrics.sessionStarted(status?.startKind ?? 'Cold', this.#arrivals.takeAge(session));
     if (status?.queuedAt !== undefined) this.#metrics.sessionWaited(secondsBetween(status.queuedAt, status.admittedAt));
   }
 

@@ -10,6 +10,7 @@ import { AgentLoop } from './agent-loop.ts';
 import type { Platform } from './agent-state.ts';
 import { AgentStatusWriter } from './agent-status-writer.ts';
 import { Announcer } from './announcer.ts';
+import { Arrivals } from './arrivals.ts';
 import { INDEX, splitKey, type Caches } from './caches.ts';
 import { Deliverer } from './delivery/deliverer.ts';
 import type { CallSupervisor } from './delivery/supervisor-client.ts';
@@ -68,7 +69,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     throw error;
   }
   const queues = createQueues({ clock, metrics: deps.kitMetrics });
-  const { loops, caches, nodes, guarded, pending, verdicts, deliverer } = createLoops(deps, queues);
+  const { loops, caches, nodes, guarded, pending, verdicts, deliverer, arrivals } = createLoops(deps, queues);
   const run = (name: string, queue: keyof typeof queues, concurrency: number, reconcile: Reconcile): Promise<void> =>
     new Controller({
       name,
@@ -81,6 +82,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     }).run(signal);
 
   const stopRouting = route(caches, guarded, nodes, queues);
+  const stopArrivals = arrivals.follow(caches.sessions);
   // Pods that trust none of the keys are of no use.
   const stopKeys = deps.keys.onChanged(() => {
     for (const key of caches.agents.keys()) queues.agents.add(key);
@@ -109,6 +111,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
     ]);
   } finally {
     stopRouting();
+    stopArrivals();
     stopKeys();
     deliverer.close();
     for (const queue of Object.values(queues)) queue.shutDown();
@@ -161,7 +164,8 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
   };
   const nodes = new NodeWatch({ api, store: caches.nodes, clock });
   const ledger = new Ledger(metrics);
-  const announcer = new Announcer({ events: deps.events, metrics, ledger });
+  const arrivals = new Arrivals({ clock });
+  const announcer = new Announcer({ events: deps.events, metrics, ledger, arrivals });
   const settleAfterMs = deps.mutationTimeoutMs + 1_000;
   const pending = new PendingPods({ clock, settleAfterMs });
   const verdicts = new Verdicts({ api, store: caches.sessions, announcer, clock, settleAfterMs });
@@ -208,6 +212,7 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     pending,
     verdicts,
     deliverer,
+    arrivals,
     guarded: [budgets, policies] as const,
     loops: {
       agents: new AgentLoop({ api, caches, pending, starter, statusWriter, verdicts, pool, platform, metrics, clock }),

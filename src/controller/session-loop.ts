@@ -203,7 +203,7 @@ export class SessionLoop {
     if (written === undefined) return undefined;
     const before = session.status?.phase;
     if (status.phase === 'Ended') this.#announcer.finished(written);
-    else if (status.phase === 'Running' && before !== 'Running') this.#announcer.started(written, this.#clock.now());
+    else if (status.phase === 'Running' && before !== 'Running') this.#announcer.started(written);
     else if (status.phase === 'Starting' && status.reason !== session.status?.reason) this.#announcer.waiting(written);
     return written;
   }

@@ -61,7 +61,7 @@ export const controllerCatalogue = {
   sessionStart: {
     name: 'bullpen_session_start_seconds',
     type: 'histogram',
-    help: "Time from the creation of a Session to its phase Running, time in the queue included. The creation is a whole second of the API server's clock, so a value may be up to a second too long.",
+    help: 'Time from the creation of a Session to its phase Running, time in the queue included. It begins when the controller sees the Session; for one that it has not seen come, with its creation time, which is a whole second.',
     labels: ['start'],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600],
   },
