@@ -44,7 +44,7 @@ async function main(): Promise<void> {
     });
     try {
       await installBullpen(tutorial, cluster);
-      await runSessions(tutorial);
+      await runSessions(tutorial, cluster);
     } catch (error) {
       // A cluster of somebody else's stays: what the demo has put on it must not.
       if (!values.keep && cluster.provider === 'existing') await uninstallBullpen(tutorial).catch(() => undefined);

@@ -2,10 +2,11 @@ import { busyboxImage } from '../test/cluster/base-images.ts';
 import type { Cluster } from '../test/cluster/cluster.ts';
 import { BULLPEN_IMAGE, loadBullpenImage } from '../test/support/bullpen-image.ts';
 import { loadImage } from '../test/support/load-image.ts';
+import { showInstantStarts } from './instant-starts.ts';
+import { NAMESPACE } from './names.ts';
 import type { Tutorial } from './tutorial.ts';
 
 const SYSTEM = 'bullpen-system';
-const NAMESPACE = 'demo';
 
 /** Image, chart, and a look at what was installed. */
 export async function installBullpen(tutorial: Tutorial, cluster: Cluster): Promise<void> {
@@ -33,7 +34,7 @@ async function provideExampleImage(cluster: Cluster): Promise<void> {
 }
 
 /** Sessions in every way they can end. */
-export async function runSessions(tutorial: Tutorial): Promise<void> {
+export async function runSessions(tutorial: Tutorial, cluster: Cluster): Promise<void> {
   tutorial.chapter('Deploy an agent');
   tutorial.say(
     'An Agent is an image with limits. This one counts to 20, a number a second; at most 3 sessions of it run at one time.',
@@ -85,6 +86,8 @@ export async function runSessions(tutorial: Tutorial): Promise<void> {
   await tutorial.type(`kubectl get --namespace ${NAMESPACE} sessions`);
   await tutorial.type(`kubectl wait --namespace ${NAMESPACE} session/survivor --for=condition=Finished --timeout=2m`);
   await logs(tutorial, 'survivor');
+
+  await showInstantStarts(tutorial, cluster);
 
   tutorial.chapter('What it cost');
   tutorial.say(

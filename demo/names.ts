@@ -1,0 +1,2 @@
+/** Where the demo's Agents and Sessions are. */
+export const NAMESPACE = 'demo';
