@@ -3,7 +3,13 @@ const only = (folder, ...allowed) => ({
   name: `${folder}-imports-only-${allowed.join('-and-') || 'itself'}`,
   severity: 'error',
   from: { path: `^src/${folder}/` },
-  to: { path: '^src/', pathNot: [`^src/${folder}/`, ...allowed.map((other) => (other.includes('/') ? `^src/${other}[.]ts$` : `^src/${other}/`))] },
+  to: {
+    path: '^src/',
+    pathNot: [
+      `^src/${folder}/`,
+      ...allowed.map((other) => (other.includes('/') ? `^src/${other}[.]ts$` : `^src/${other}/`)),
+    ],
+  },
 });
 
 module.exports = {
@@ -11,10 +17,11 @@ module.exports = {
     only('api'),
     only('kube'),
     only('telemetry'),
+    only('sealing'),
     only('pods', 'api', 'kube', 'supervisor/wire'),
     only('supervisor', 'kube'),
     only('usage', 'api', 'kube', 'telemetry'),
-    only('controller', 'api', 'kube', 'pods', 'usage', 'telemetry', 'supervisor/wire'),
+    only('controller', 'api', 'kube', 'pods', 'usage', 'telemetry', 'sealing', 'supervisor/wire'),
     {
       name: 'no-cycles',
       severity: 'error',

@@ -43,6 +43,14 @@ export const dataKey = () =>
     "must be a key of a Secret or ConfigMap: 1 to 253 letters, digits, '-', '_' and '.'",
   );
 
+/** A JWE in compact form (RFC 7516), of which the key is agreed and not sent, with the lengths of AES-GCM. */
+export const sealedText = (max: number) =>
+  matching(
+    '^[-_a-zA-Z0-9]+[.][.][-_a-zA-Z0-9]{16}[.][-_a-zA-Z0-9]+[.][-_a-zA-Z0-9]{22}$',
+    max,
+    'must be a JWE in compact form, by ECDH-ES and A256GCM',
+  );
+
 /** A whole number within bounds, with its default. */
 export function bounded(bounds: Bounds, description: string) {
   const range = `${bounds.min} to ${bounds.max}, default ${bounds.default}`;

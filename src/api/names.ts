@@ -44,6 +44,9 @@ export const labels = {
   body: 'bullpen.dev/body',
 } as const;
 
+/** Key in a Secret that holds a session body: headers for the agent, as JSON. */
+export const headersKey = 'headers';
+
 /** Value of `labels.startedBy` on Sessions that were started over REST; the Agent's retention of Sessions is for these. */
 export const startedByGateway = 'gateway';
 

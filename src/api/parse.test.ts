@@ -120,7 +120,7 @@ describe('what is wrong with a Session is said in a sentence', () => {
     [
       'two bodies',
       session({ body: '', bodyFrom: { secretKeyRef: { name: 'a', key: 'b' } } }),
-      'body or bodyFrom, not both',
+      'one of body, bodyFrom and sealedBody',
     ],
     ['a body from nowhere', session({ bodyFrom: {} }), 'spec.bodyFrom.secretKeyRef is required'],
     ['no time', session({ startBefore: 'tomorrow' }), 'spec.startBefore must be a time such as 2030-01-31T12:00:00Z'],

@@ -39,6 +39,9 @@ export const rejectReasons = {
   BodyNotFound: 'the Secret or the key that bodyFrom names does not exist',
   BodyTooLarge: 'the body is larger than the limit',
   BodyNotAllowed: 'the Secret that bodyFrom names has no label bullpen.dev/body',
+  BodyNotOpened:
+    'sealedBody was sealed for another Session, or with a key that is not in use, or is damaged; the message says which',
+  HeadersInvalid: 'the headers that go with the body are not valid; the message says why',
   StartBeforePassed: 'the time startBefore passed before it could be started',
   StoppedBeforeStart: 'spec.stop was set before it was admitted',
 } as const;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { conditions } from './conditions.ts';
-import { agentName, dataKey, objectName, openEnum, rfc3339Time, text, timestamp } from './fields.ts';
+import { agentName, dataKey, objectName, openEnum, rfc3339Time, sealedText, text, timestamp } from './fields.ts';
 import { sessionLimits, sizes } from './limits.ts';
 import type { Metadata } from './metadata.ts';
-import { labels, type group, type version } from './names.ts';
+import { headersKey, labels, type group, type version } from './names.ts';
 import type { SessionReason } from './reasons.ts';
 import {
   endReasons,
@@ -24,7 +24,7 @@ const fields = z.object({
   body: text(limits.bodyCharacters)
     .optional()
     .describe(
-      `What the agent is told: any text, at most ${limits.bodyCharacters} characters, handed over byte for byte. Whoever may read the Session may read it. Not together with bodyFrom. Cannot be changed.`,
+      `What the agent is told: any text, at most ${limits.bodyCharacters} characters, handed over byte for byte. Whoever may read the Session may read it. Not together with bodyFrom or sealedBody. Cannot be changed.`,
     ),
   bodyFrom: z
     .object({
@@ -33,11 +33,18 @@ const fields = z.object({
           name: objectName().describe('Name of the Secret, in the same namespace.'),
           key: dataKey().describe('Key in the Secret whose value is the body.'),
         })
-        .describe(`A key of a Secret. The Secret must have the label ${labels.body}.`),
+        .describe(
+          `A key of a Secret. The Secret must have the label ${labels.body}. Under the key ${headersKey} it may hold headers for the agent, as JSON.`,
+        ),
     })
     .optional()
     .describe(
-      'Where the body comes from, when it is large or nobody else should read it. Not together with body. Cannot be changed.',
+      'Where the body comes from, when it is large or nobody else should read it. Not together with body or sealedBody. Cannot be changed.',
+    ),
+  sealedBody: sealedText(limits.sealedBodyCharacters)
+    .optional()
+    .describe(
+      `The body, and headers for the agent, sealed for this Session with the controller's public key, so that only the controller can read them: a JWE in compact form, at most ${limits.sealedBodyCharacters} characters. For Agents of protocol Http. Not together with body or bodyFrom. Cannot be changed.`,
     ),
   maxSessionDuration: z
     .int()
@@ -69,9 +76,14 @@ const fields = z.object({
 });
 
 /** Fields that never change, because the session they describe runs once. */
-const immutable = ['agent', 'body', 'bodyFrom', 'maxSessionDuration', 'startBefore'] as const satisfies (keyof z.output<
-  typeof fields
->)[];
+const immutable = [
+  'agent',
+  'body',
+  'bodyFrom',
+  'sealedBody',
+  'maxSessionDuration',
+  'startBefore',
+] as const satisfies (keyof z.output<typeof fields>)[];
 
 /**
  * Rules about changes stand on the whole spec: a rule on an optional field does not run when the field is added or removed.
@@ -97,9 +109,10 @@ function withImmutability<S extends z.ZodType>(schema: S): S {
 /** The spec of a Session: which Agent to run, and what to tell it. */
 export const sessionSpec = withImmutability(
   withRule(fields, {
-    rule: '!(has(self.body) && has(self.bodyFrom))',
-    message: 'a Session may have body or bodyFrom, not both',
-    holds: (spec) => spec.body === undefined || spec.bodyFrom === undefined,
+    rule: '[has(self.body), has(self.bodyFrom), has(self.sealedBody)].filter(given, given).size() <= 1',
+    message: 'a Session may have one of body, bodyFrom and sealedBody',
+    holds: ({ body, bodyFrom, sealedBody }) =>
+      [body, bodyFrom, sealedBody].filter((given) => given !== undefined).length <= 1,
   }),
 ).describe('Which Agent to run, and what to tell it. Only stop and ttlSecondsAfterFinished can be changed later.');
 

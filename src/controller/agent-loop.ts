@@ -81,13 +81,15 @@ export class AgentLoop {
     // What the Agent's status says, and what decides: a template that was refused a while ago is tried again.
     const judged = agent && this.#judge(agent);
     const shown = judged && withRefusal(judged, this.#starter.refusalOf(key));
-    const verdict = this.#starter.mayProbe(key) ? judged : shown;
+    const refusal =
+      shown?.ok === false && judged?.ok === true && !this.#starter.mayProbe(key) ? shown.message : undefined;
+    const verdict = judged;
     const livePods = this.#livePods(key);
     const idle = verdict?.ok === true ? this.#pool.idle(key, verdict.revision) : [];
     const tellPositions =
       this.#clock.monotonic() - (this.#positionsToldAt.get(key) ?? -Infinity) >= TELL_POSITIONS_EVERY_MS;
     const plan = planAgent({
-      agent: stateOf(agent, verdict),
+      agent: stateOf(agent, verdict, refusal),
       sessions: open,
       livePods,
       idle,
@@ -102,12 +104,12 @@ export class AgentLoop {
 
     const bounds = { limit: PARALLEL, signal };
     const status = this.#carryOutStatuses(plan, passed, bounds);
-    const starts = forEachBounded(plan.start, bounds, async (start) => {
-      if (agent !== undefined && verdict?.ok === true) await this.#starter.start(key, agent, verdict, start);
-    });
+    const heldMs = this.#starter.heldMs(key);
+    if (agent !== undefined && verdict?.ok === true && heldMs <= 0)
+      this.#starter.begin(key, agent, verdict, plan.start, signal);
     const pool = this.#keepPool(key, agent, verdict, { plan, idle, livePods }, signal);
     const counted = this.#report(key, agent, shown, plan, pool);
-    const results = await Promise.allSettled([starts, status, counted]);
+    const results = await Promise.allSettled([status, counted]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     const countsInMs = await counted;
 
@@ -117,6 +119,7 @@ export class AgentLoop {
       settleInMs,
       countsInMs,
       pool?.requeueAfterMs,
+      heldMs > 0 ? heldMs : undefined,
       ...retries,
       plan.positionsWaiting ? TELL_POSITIONS_EVERY_MS : undefined,
     ];
@@ -262,9 +265,10 @@ export class AgentLoop {
   }
 }
 
-function stateOf(agent: Agent | undefined, verdict: AgentVerdict | undefined): AgentState {
+function stateOf(agent: Agent | undefined, verdict: AgentVerdict | undefined, refusal: string | undefined): AgentState {
   if (agent === undefined || verdict === undefined) return { state: 'missing' };
   if (!verdict.ok)
     return { state: 'refusing', reason: verdict.reject, message: `Agent ${agent.metadata.name}: ${verdict.message}` };
-  return { state: 'serving', spec: verdict.spec };
+  if (refusal === undefined) return { state: 'serving', spec: verdict.spec };
+  return { state: 'serving', spec: verdict.spec, refusal: `Agent ${agent.metadata.name}: ${refusal}` };
 }

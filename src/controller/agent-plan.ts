@@ -38,7 +38,8 @@ export interface AgentView {
 export type AgentState =
   | { state: 'missing' }
   | { state: 'refusing'; reason: RejectReason; message: string }
-  | { state: 'serving'; spec: AgentSpec };
+  /** `refusal`: Kubernetes refuses new pods of it, for this reason; those that wait can be had. */
+  | { state: 'serving'; spec: AgentSpec; refusal?: string };
 
 /** A pod that holds a place, and the uid of its Session if it serves one. */
 export interface LivePod {
@@ -174,8 +175,9 @@ function decidePending(session: Session, { agent, now }: AgentView, places: Plac
   if (spec.paused) return reject('AgentPaused', `Agent ${name} is paused; set its spec.paused to false`);
   // A place in the queue is served before those behind it, also when it is the newcomer that could start at once.
   if (places.free() && position === 1) return { kind: 'start', limits: limitsFor(session, spec) };
+  if (agent.refusal !== undefined && position === 1) return reject('AgentInvalid', agent.refusal);
   const patience = Date.parse(session.metadata.creationTimestamp) + spec.startTimeoutSeconds * 1000;
-  if (spec.whenFull === 'Reject' && places.podLeaves() && position === 1 && now < patience)
+  if (spec.whenFull === 'Reject' && now < patience && places.waitForPod())
     return { kind: 'wait', untilMs: Math.min(patience, startBefore || Infinity) };
   if (spec.whenFull === 'Reject') return reject('AtCapacity', `Agent ${name} has no free place: ${places.explain()}`);
   const queuedAt = Date.parse(session.status?.queuedAt ?? '') || now;
@@ -204,7 +206,9 @@ function decideAdmitted(session: Session, { agent, now, retryAt }: AgentView, pl
   if (agent.state !== 'serving') return end('Lost', `its Agent can no longer make its pod${because}`);
   const next = retryAt.get(session.metadata.uid) ?? 0;
   if (next > now) return { kind: 'wait', untilMs: Math.min(next, deadline) };
-  return places.podToHave() ? { kind: 'start', limits } : { kind: 'wait', untilMs: deadline };
+  if (places.podToHave()) return { kind: 'start', limits };
+  if (agent.refusal !== undefined) return end('Lost', `its Agent can no longer make its pod${because}`);
+  return { kind: 'wait', untilMs: deadline };
 }
 
 /** The places of an Agent while a plan is made: both limits of the cap, and the pods that wait. */
@@ -212,7 +216,8 @@ class Places {
   readonly #max: number;
   readonly #sessions: Set<string>;
   readonly #claimable: WarmPod[];
-  readonly #leaving: boolean;
+  readonly #mayCreate: boolean;
+  #leaving: number;
   #active: number;
   #pods: number;
 
@@ -220,7 +225,9 @@ class Places {
     this.#max = view.agent.state === 'serving' ? view.agent.spec.scaling.maxAgents : 0;
     this.#sessions = new Set(view.sessions.filter(isActive).map((session) => session.metadata.uid));
     this.#claimable = [...claimable].reverse();
-    this.#leaving = view.idle.length > claimable.length;
+    const waiting = view.livePods.filter(({ sessionUid }) => sessionUid === undefined).length;
+    this.#leaving = Math.max(0, waiting - claimable.length);
+    this.#mayCreate = view.agent.state === 'serving' && view.agent.refusal === undefined;
     this.#active = active;
     this.#pods = view.livePods.length;
   }
@@ -235,12 +242,15 @@ class Places {
 
   /** Whether there is a pod that waits, or room for one more. */
   podToHave(): boolean {
-    return this.#claimable.length > 0 || this.#pods < this.#max;
+    return this.#claimable.length > 0 || (this.#mayCreate && this.#pods < this.#max);
   }
 
-  /** Whether a session may run, and only waits until a pod that is of no use to it has gone. */
-  podLeaves(): boolean {
-    return this.#active < this.#max && this.#leaving;
+  /** Whether a session may run, and only waits for a pod that has no session and is of no use yet, or not any more; takes that place. */
+  waitForPod(): boolean {
+    if (this.#active >= this.#max || this.#leaving === 0) return false;
+    this.#leaving -= 1;
+    this.#active += 1;
+    return true;
   }
 
   /** Takes a place, and the best of the pods that wait, if there is one. */

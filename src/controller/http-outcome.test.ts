@@ -85,10 +85,10 @@ describe('an agent whose connection broke', () => {
 describe('an agent that was never ready', () => {
   it('StartTimeout, with what kept it', () => {
     const crashing = { ...waitingNow('CrashLoopBackOff'), restartCount: 2, lastState: endedNow(3, 4, 1).state };
-    const pod = recorded({ outcome: 'NeverReady', delivered: false }, { agent: crashing });
-    expect(httpOutcome(pod, undefined)).toEqual({
+    const record = { outcome: 'NeverReady', delivered: false, message: 'it was never ready' } as const;
+    expect(httpOutcome(recorded(record, { agent: crashing }), undefined)).toEqual({
       reason: 'StartTimeout',
-      message: 'the agent was not ready in time: container agent exited with code 1, and was started 2 times again',
+      message: 'it was never ready: container agent exited with code 1, and was started 2 times again',
     });
   });
 

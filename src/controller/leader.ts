@@ -20,6 +20,7 @@ import { NamespaceLoop } from './namespace-loop.ts';
 import type { SessionNetwork } from './namespace-objects.ts';
 import { NodeWatch } from './node-watch.ts';
 import { PendingPods } from './pending-pods.ts';
+import { PodBinder } from './pod-binder.ts';
 import { PodFactory } from './pod-factory.ts';
 import { PoolKeeper } from './pool/pool-keeper.ts';
 import { createQueues, enqueueAll, route, type Queues } from './queues.ts';
@@ -38,7 +39,7 @@ export interface LeaderDeps {
   api: KubeApi;
   informers: Informers;
   events: EventRecorder;
-  keys: Pick<KeyRing, 'load' | 'run' | 'sign' | 'publicKeys' | 'kids' | 'onChanged'>;
+  keys: Pick<KeyRing, 'load' | 'run' | 'sign' | 'open' | 'publicKeys' | 'kids' | 'onChanged'>;
   callSupervisor: CallSupervisor;
   platform: Platform;
   networkPolicy: SessionNetwork;
@@ -180,16 +181,20 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     ...platform,
     publicKeys: () => ({ controller: keys.publicKeys, gateway: [] }),
   });
+  const bodies = { api, keys };
   const starter = new SessionStarter({
     api,
     caches,
+    bodies,
     pending,
     verdicts,
     announcer,
     factory,
-    deliverer,
+    binder: new PodBinder({ api, caches, pending, deliverer, clock }),
     clock,
     random,
+    logger,
+    wake: (agentKey) => queues.agents.add(agentKey),
   });
   const pool = new PoolKeeper({
     api,
@@ -216,7 +221,7 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     guarded: [budgets, policies] as const,
     loops: {
       agents: new AgentLoop({ api, caches, pending, starter, statusWriter, verdicts, pool, platform, metrics, clock }),
-      sessions: new SessionLoop({ api, caches, nodes, deliverer, ledger, announcer, metrics, clock }),
+      sessions: new SessionLoop({ api, caches, bodies, nodes, deliverer, ledger, announcer, metrics, clock }),
       retention: new RetentionLoop({ api, caches, clock }),
       namespaces: new NamespaceLoop({
         api,

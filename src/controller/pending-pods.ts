@@ -46,6 +46,11 @@ export class PendingPods {
     this.#byName.delete(key(pod));
   }
 
+  /** All has been done that was to be done; what is not known yet stays. */
+  settledUnlessUnknown(pod: { namespace: string; name: string }): void {
+    if (this.#byName.get(key(pod))?.state === 'sent') this.#byName.delete(key(pod));
+  }
+
   unknown(pod: { namespace: string; name: string }): void {
     const entry = this.#byName.get(key(pod));
     if (entry !== undefined) this.#byName.set(key(pod), { ...entry, state: 'unknown', since: this.#clock.monotonic() });

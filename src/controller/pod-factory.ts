@@ -20,9 +20,14 @@ export class PodFactory {
     this.#publicKeys = deps.publicKeys;
   }
 
-  /** The pod of a Session. */
-  forSession(agent: Agent, verdict: Serving, binding: Binding, body: Body): NewObject<Pod> {
+  /**
+   * The pod of a Session.
+   *
+   * @param body for agents of protocol Process; those of protocol Http are told by their supervisor
+   */
+  forSession(agent: Agent, verdict: Serving, binding: Binding, body: Body | undefined): NewObject<Pod> {
     if (verdict.spec.protocol === 'Http') return this.#http(agent, verdict, { binding });
+    if (body === undefined) throw new Error('a pod of protocol Process is made with its body');
     return buildProcessPod({ ...this.#common(agent, verdict), binding, body });
   }
 

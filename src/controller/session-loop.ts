@@ -19,7 +19,7 @@ import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { usageOf, type Ledger, type Usage } from '../usage/ledger.ts';
 import { sessionSeconds } from '../usage/session-seconds.ts';
 import type { Announcer } from './announcer.ts';
-import { readBody } from './body.ts';
+import { readBody, type BodySource, type Message } from './body.ts';
 import { INDEX, type Caches } from './caches.ts';
 import type { Deliverer } from './delivery/deliverer.ts';
 import type { NodeWatch } from './node-watch.ts';
@@ -44,6 +44,7 @@ const UNWATCHED_POD_MS = 10_000;
 export class SessionLoop {
   readonly #api: KubeApi;
   readonly #caches: Caches;
+  readonly #bodies: BodySource;
   readonly #nodes: NodeWatch;
   readonly #deliverer: Deliverer;
   readonly #ledger: Ledger;
@@ -54,6 +55,7 @@ export class SessionLoop {
   constructor(deps: {
     api: KubeApi;
     caches: Caches;
+    bodies: BodySource;
     nodes: NodeWatch;
     deliverer: Deliverer;
     ledger: Ledger;
@@ -63,6 +65,7 @@ export class SessionLoop {
   }) {
     this.#api = deps.api;
     this.#caches = deps.caches;
+    this.#bodies = deps.bodies;
     this.#nodes = deps.nodes;
     this.#deliverer = deps.deliverer;
     this.#ledger = deps.ledger;
@@ -157,7 +160,11 @@ export class SessionLoop {
 
   async #carryOut(plan: SessionPlan, session: Session | undefined, pod: Pod | undefined): Promise<void> {
     let current = session;
-    if (session !== undefined && pod !== undefined) this.#tellSupervisor(plan, session, pod);
+    if (session !== undefined && pod !== undefined) {
+      // It has been told just now: that wakes this loop again.
+      if (plan.giveUp === true && !this.#deliverer.giveUp(session.metadata.uid, pod.metadata.uid)) return;
+      this.#tellSupervisor(plan, session, pod);
+    }
     // When the pod cannot be told, that is written down all the same: from then on the time counts until it is forced.
     const told = await Promise.allSettled([pod === undefined ? undefined : this.#endPod(plan, pod)]);
     if (session !== undefined && plan.status !== undefined) current = await this.#write(session, plan.status);
@@ -187,8 +194,8 @@ export class SessionLoop {
     this.#deliverer.deliver({
       sessionUid: uid,
       to,
-      request: { uid, sessionId: sessionId({ name, uid }), headers: {}, maxSessionSeconds },
-      body: async () => orEmptyObject(await readBody(this.#api, session)),
+      request: { uid, sessionId: sessionId({ name, uid }), maxSessionSeconds },
+      message: async () => orEmptyObject(await readBody(this.#bodies, session)),
       startBy: deliver.startBy,
     });
   }
@@ -271,8 +278,8 @@ function orphanUsage(pod: Pod, outcome: Outcome | undefined): Usage {
 }
 
 /** Pipecat's contract: an agent that is told nothing is told `{}`. */
-function orEmptyObject(body: Buffer): Buffer {
-  return body.length === 0 ? Buffer.from('{}') : body;
+function orEmptyObject({ headers, bytes }: Message): Message {
+  return { headers, bytes: bytes.length === 0 ? Buffer.from('{}') : bytes };
 }
 
 /** The pods of a Session: its own, those of earlier tries, and others of the same try, which there should not be. */

@@ -3,6 +3,7 @@ import type { Session } from '../api/session.ts';
 import type { Pod } from '../kube/objects.ts';
 import { KUBELET_SLACK_MS } from './session-deadlines.ts';
 import type { SessionView } from './session-ending.ts';
+import type { Delivery } from './session-facts.ts';
 import { planSession, type SessionPlan } from './session-plan.ts';
 import { endedNow, makeHttpPod, recordOf, runningNow, waitingNow } from './testing/http-objects.ts';
 import { at, boundStatus, EPOCH, LIMITS, makeSession } from './testing/objects.ts';
@@ -246,6 +247,27 @@ describe('a session that is stopped', () => {
     expect([planned.deliver, planned.askToStop]).toEqual([undefined, undefined]);
   });
 
+  it('is asked to stop also before it has begun, when it has been told: it must not begin any more', () => {
+    const waits = makeHttpPod(starting, { ...both, ready: false });
+    expect(plan(stop(starting), waits, 3, { delivery: { sent: true } })).toEqual({
+      askToStop: true,
+      requeueAfterMs: 1000,
+    });
+    expect(plan(stop(starting), waits, 5, asked(2000))).toMatchObject({
+      deadlineSeconds: 1,
+      status: { phase: 'Stopping', reason: 'Stopped' },
+    });
+  });
+
+  it('is left to the kubelet where the pod has no address to ask at', () => {
+    const lost = makeHttpPod(running, { ...both, status: { podIP: undefined } as never });
+    for (const view of [STARTED, {}]) {
+      const planned = plan(stop(running), lost, 20, view);
+      expect(planned).toMatchObject({ deadlineSeconds: 1, status: { phase: 'Stopping', reason: 'Stopped' } });
+      expect(planned.askToStop).toBeUndefined();
+    }
+  });
+
   it('gets no other pod when the one that it had was told nothing', () => {
     const supervisor = endedNow(2, 9, 0, recordOf({ outcome: 'Stopped', delivered: false }));
     const over = makeHttpPod(starting, { phase: 'Failed', supervisor });
@@ -259,7 +281,7 @@ describe('a pod that dies before it was told anything', () => {
 
   it('is replaced: the Session keeps its place and its time', () => {
     const planned = plan(starting, dead, 5);
-    expect(planned).toEqual({ status: expect.anything() as object });
+    expect(planned).toEqual({ giveUp: true, status: expect.anything() as object });
     expect(planned.status).toMatchObject({
       phase: 'Starting',
       reason: 'Retrying',
@@ -300,6 +322,32 @@ describe('a pod that dies before it was told anything', () => {
     expect(planned.status).toMatchObject({ reason: 'Retrying', attempt: 1 });
     expect(planned.status?.message).toContain('no connection in time');
     expect(planned.deliver).toBeUndefined();
+    expect(planned.giveUp).toBe(true);
+  });
+
+  it('is replaced where it was ready and has been told nothing in all the time that it had', () => {
+    const pod = makeHttpPod(starting, { ...both, startKind: 'Warm', startWindowSeconds: 8 });
+    const delivery: Delivery = { sent: false, expired: true, problem: 'the body cannot be read: 503' };
+    const planned = plan(starting, pod, 9, { delivery });
+    expect(planned).toMatchObject({ giveUp: true, status: { reason: 'Retrying', attempt: 1 } });
+    expect(planned.status?.message).toContain('the body cannot be read');
+  });
+
+  it('is not replaced when there is no time left for another', () => {
+    expect(plan(starting, dead, 118.9).status).toMatchObject({ reason: 'Retrying' });
+    expect(plan(starting, dead, 119).status).toMatchObject({ phase: 'Ended' });
+    const unreachable = { delivery: { sent: false, unreachableForMs: 60_000 } };
+    const late = plan(starting, makeHttpPod(starting, both), 119, unreachable);
+    expect([late.status, late.giveUp]).toEqual([undefined, undefined]);
+    expect(late.requeueAfterMs).toBeLessThanOrEqual(3000);
+  });
+
+  it('is not replaced while the Session has another pod', () => {
+    for (const rival of ['ending', 'mayHaveRun'] as const)
+      expect(plan(starting, dead, 5, { rival }).status).toMatchObject({ phase: 'Ended' });
+    const delivery = { sent: false, unreachableForMs: 60_000 };
+    const planned = plan(starting, makeHttpPod(starting, both), 65, { rival: 'ending', delivery });
+    expect([planned.status, planned.giveUp, planned.deliver]).toEqual([undefined, undefined, undefined]);
   });
 
   it('is not replaced for ever', () => {
@@ -329,8 +377,13 @@ describe('a pod that may have been told', () => {
 
   it('is waited for as long as the start timeout, and a moment more: its supervisor keeps that itself', () => {
     const pod = makeHttpPod(starting, both);
-    expect(plan(starting, pod, 120, { delivery: { sent: true } }).status).toBeUndefined();
-    expect(plan(starting, pod, 122, { delivery: { sent: true, problem: 'no answer' } })).toMatchObject({
+    for (const seconds of [120, 121.9]) {
+      const { status, askToStop, deadlineSeconds } = plan(starting, pod, seconds, { delivery: { sent: true } });
+      expect([status, askToStop, deadlineSeconds]).toEqual([undefined, undefined, undefined]);
+    }
+    expect(
+      plan(starting, pod, 124, { delivery: { sent: true, problem: 'no answer', stopAskedMsAgo: 2000 } }),
+    ).toMatchObject({
       deadlineSeconds: 1,
       status: {
         phase: 'Stopping',
@@ -347,7 +400,12 @@ describe('a pod that may have been told', () => {
 });
 
 describe('an agent that is never ready', () => {
-  const neverReady = endedNow(2, 12, 0, recordOf({ outcome: 'NeverReady', delivered: false }));
+  const neverReady = endedNow(
+    2,
+    12,
+    0,
+    recordOf({ outcome: 'NeverReady', delivered: false, message: 'it was never ready' }),
+  );
 
   it('is left for another pod where this one was said to be ready', () => {
     const pod = makeHttpPod(starting, {
@@ -358,7 +416,7 @@ describe('an agent that is never ready', () => {
     });
     expect(plan(starting, pod, 13, { delivery: { sent: true } }).status).toMatchObject({
       reason: 'Retrying',
-      message: expect.stringContaining('the agent was not ready in time') as string,
+      message: expect.stringContaining('it was never ready') as string,
     });
   });
 

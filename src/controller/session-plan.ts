@@ -40,6 +40,8 @@ export interface SessionPlan {
   deliver?: { startBy: number };
   /** Ask the supervisor to end the session. */
   askToStop?: true;
+  /** Tell this pod nothing any more; if it has been told meanwhile, carry out nothing and plan again. */
+  giveUp?: true;
   /** Lower the pod's `activeDeadlineSeconds`, so that the kubelet ends it. */
   deadlineSeconds?: number;
   /** Delete the pod. 0 seconds of grace means by force: the node does not answer, or no longer exists. */
@@ -61,6 +63,8 @@ export interface SessionPlan {
 const TEARDOWN_PATIENCE_MS = 2_000;
 /** A supervisor that was asked to end its session has ended by then, else the kubelet is told. */
 const SUPERVISOR_PATIENCE_MS = 2_000;
+/** Less time than this until the start timeout is not worth another pod. */
+const RETRY_LEAST_MS = 1_000;
 /** A stop is told in the status when it takes longer than this. */
 const STOP_UNTOLD_MS = 1_000;
 /** A warm start is not worth a status of its own, unless it takes longer than this. */
@@ -100,9 +104,12 @@ function planBound(view: SessionView, session: Session, pod: Pod): SessionPlan {
   const limits = limitsOf(session, pod);
   const intent = intentOf(view, session, pod, limits);
   const over = overOutcome(view, pod, limits, intent);
-  if (intent === undefined && mayRetry(session, pod, over !== undefined, delivery)) {
+  const inTime = startDeadline(session, pod, limits) - now > RETRY_LEAST_MS;
+  const alone = view.rival === undefined && intent === undefined;
+  if (alone && inTime && mayRetry(session, pod, over !== undefined, delivery)) {
     const why = over?.message ?? `its supervisor cannot be reached: ${delivery?.problem ?? 'no connection'}`;
-    return { status: retryingStatus(session, pod, limits, { attempt: attemptOf(session) + 1, why }, now) };
+    const status = retryingStatus(session, pod, limits, { attempt: attemptOf(session) + 1, why }, now);
+    return { giveUp: true, status };
   }
   if (over !== undefined) return planEnd(session, pod, over, now, delivery);
   if (intent !== undefined) return planStop(view, session, pod, intent, limits);
@@ -179,7 +186,8 @@ function planStop(
   const saysGoodbye = isHttp(pod) && sessionProcessExit(pod) !== undefined;
   if (saysGoodbye && status?.phase !== 'Stopping') return planTeardown(session, pod, now, intent);
   if (saysGoodbye || isBeingDeleted(pod) || isToldToStop(pod)) return { ...next, ...again };
-  if (isHttp(pod) && startedAt !== undefined) {
+  // One that waits for its agent must not begin any more.
+  if (pod.status?.podIP !== undefined && isHttp(pod) && (startedAt !== undefined || delivery?.sent === true)) {
     const asked = delivery?.stopAskedMsAgo;
     if (asked === undefined) return { askToStop: true, requeueAfterMs: STOP_UNTOLD_MS };
     // Mostly it is over in a moment: that is not worth a status.

@@ -13,6 +13,11 @@ const unreachable = (ms: number): Delivery => ({ sent: false, unreachableForMs: 
 const pod = (options: Parameters<typeof makeHttpPod>[1] = {}): Pod => makeHttpPod(session, options);
 const ended = (exit: object): Pod => pod({ phase: 'Failed', supervisor: endedNow(2, 9, 1, exit) });
 const untold = recordOf({ outcome: 'Stopped', delivered: false });
+/** Without an address nobody could ever speak to it. */
+const noAddress = (options: Parameters<typeof makeHttpPod>[1] = {}): Pod =>
+  pod({ ...options, status: { ...options.status, podIP: undefined } as never });
+/** What the kubelet says of a container that it no longer knows. */
+const LOST = { reason: 'ContainerStatusUnknown', startedAt: null, finishedAt: null };
 
 describe('a Session whose pod is over', () => {
   it.each<[string, boolean, Pod, Delivery | undefined]>([
@@ -22,10 +27,16 @@ describe('a Session whose pod is over', () => {
     ['gets another when this process, which alone could, has told nothing', true, ended({}), NOT_SENT],
     ['gets none when something was sent and nobody knows what became of it', false, ended({}), SENT],
     ['gets none when another process may have told it', false, ended({}), undefined],
-    ['gets another when the node refused the pod', true, pod({ phase: 'Failed' }), undefined],
+    ['gets another when no node ever gave the pod an address', true, noAddress({ phase: 'Failed' }), undefined],
     [
-      'gets another when its supervisor could not be started',
+      '… such as one whose images were never pulled',
       true,
+      noAddress({ phase: 'Failed', supervisor: waitingNow('PodInitializing') }),
+      undefined,
+    ],
+    [
+      'gets none when its supervisor is said not to have run: who had the address may have been told',
+      false,
       pod({
         phase: 'Failed',
         supervisor: endedNow(0, 9, 128, { reason: 'StartError', startedAt: '1970-01-01T00:00:00Z' }),
@@ -33,11 +44,24 @@ describe('a Session whose pod is over', () => {
       undefined,
     ],
     [
-      'gets another when its supervisor never got to run',
-      true,
-      pod({ phase: 'Failed', supervisor: waitingNow('PodInitializing') }),
+      'gets none when its kubelet has lost track of its supervisor',
+      false,
+      pod({ phase: 'Failed', supervisor: endedNow(0, 9, 137, LOST) }),
       undefined,
     ],
+    [
+      '… unless this process, which alone could, has told nothing',
+      true,
+      pod({ phase: 'Failed', supervisor: endedNow(0, 9, 137, LOST) }),
+      NOT_SENT,
+    ],
+    [
+      'gets none when this process has sent something, although nothing shows that the supervisor ran',
+      false,
+      noAddress({ phase: 'Failed' }),
+      SENT,
+    ],
+    ['gets none with its node, from a process that knows nothing', false, pod(), undefined],
     [
       'gets none while its supervisor may run on a node that is lost',
       false,
@@ -54,7 +78,7 @@ describe('a Session whose pod is over', () => {
         { name: 'prepare', image: '', imageID: '', ready: false, restartCount: 0, ...endedNow(1, 2, 3) },
       ],
     };
-    expect(mayRetry(session, pod({ phase: 'Failed', status }), true, undefined)).toBe(false);
+    expect(mayRetry(session, noAddress({ phase: 'Failed', status }), true, undefined)).toBe(false);
   });
 
   it('gets none once it has begun, whatever a pod says', () => {
@@ -98,6 +122,13 @@ describe('a Session whose pod cannot be reached', () => {
   it('gets none when nothing is known of handing it over', () => {
     expect(mayRetry(session, pod(), false, undefined)).toBe(false);
     expect(mayRetry(session, pod(), false, NOT_SENT)).toBe(false);
+  });
+
+  it('gets another when the pod has had all its time and was told nothing, whatever was in the way', () => {
+    const expired: Delivery = { sent: false, expired: true, problem: 'the body cannot be read: 503' };
+    expect(mayRetry(session, pod(), false, expired)).toBe(true);
+    expect(mayRetry(session, pod({ ready: false }), false, expired)).toBe(false);
+    expect(mayRetry(session, pod(), false, { ...expired, sent: true })).toBe(false);
   });
 });
 

@@ -2,8 +2,8 @@ import { agentContainer } from '../api/names.ts';
 import type { Session } from '../api/session.ts';
 import type { Pod } from '../kube/objects.ts';
 import { readBinding } from '../pods/binding.ts';
-import { isReady, isTerminal } from '../pods/pod-facts.ts';
-import { isHttp, sessionRecord, supervisorRan, supervisorTerminated } from '../pods/session-record.ts';
+import { isReady } from '../pods/pod-facts.ts';
+import { isHttp, sessionRecord } from '../pods/session-record.ts';
 import type { Delivery } from './session-facts.ts';
 
 /** Pods that a Session may have in all. */
@@ -28,17 +28,19 @@ export function isSpent(session: Session, pod: Pod): boolean {
 export function mayRetry(session: Session, pod: Pod, over: boolean, delivery: Delivery | undefined): boolean {
   if (!isHttp(pod) || attemptOf(session) + 1 >= MAX_PODS || session.status?.startedAt !== undefined) return false;
   if (over) return isUndelivered(pod, delivery);
-  return (
-    delivery?.sent === false && (delivery.unreachableForMs ?? 0) >= UNREACHABLE_MS && isReady(pod) && !isTerminal(pod)
-  );
+  if (delivery?.sent !== false || !isReady(pod)) return false;
+  return delivery.expired === true || (delivery.unreachableForMs ?? 0) >= UNREACHABLE_MS;
 }
 
-/** Its supervisor says so, or never ran; or this process, which alone may have told it, has not sent a byte. */
+/**
+ * Its supervisor says so; or this process, which alone may have told it, has not sent a byte; or nobody ever could, because the pod has
+ * never had an address.
+ */
 function isUndelivered(pod: Pod, delivery: Delivery | undefined): boolean {
   const record = sessionRecord(pod);
   if (record !== undefined) return !record.delivered;
-  if (delivery?.sent === false) return true;
-  return !supervisorRan(pod) && (isTerminal(pod) || supervisorTerminated(pod) !== undefined) && !failedByItself(pod);
+  if (delivery !== undefined) return !delivery.sent;
+  return pod.status?.podIP === undefined && !failedByItself(pod);
 }
 
 /** An init container of the user's failed: it would fail again. */

@@ -4,31 +4,38 @@ import { sessions as sessionResource } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
-import { isAlreadyExists, isInvalid, isNotFound, isOutcomeUnknown, KubeError } from '../kube/errors.ts';
-import type { NewObject, Pod } from '../kube/objects.ts';
-import { pods as podResource } from '../kube/resources.ts';
-import { readBinding, type Binding } from '../pods/binding.ts';
-import { claimPatch, WARM_START_WINDOW_SECONDS } from '../pods/claim.ts';
+import { KubeError } from '../kube/errors.ts';
+import type { Logger } from '../kube/logger.ts';
+import type { Pod } from '../kube/objects.ts';
+import type { Binding } from '../pods/binding.ts';
+import { WARM_START_WINDOW_SECONDS } from '../pods/claim.ts';
 import { sessionPodName } from '../pods/names.ts';
 import { isReady } from '../pods/pod-facts.ts';
-import type { Body } from '../pods/process-pod.ts';
 import type { Start } from './agent-plan.ts';
 import type { Serving } from './agent-state.ts';
 import type { Announcer } from './announcer.ts';
-import { findBody } from './body.ts';
+import { findBody, type BodyResult, type BodySource } from './body.ts';
 import { type Caches } from './caches.ts';
-import type { Deliverer } from './delivery/deliverer.ts';
 import type { PendingPods } from './pending-pods.ts';
 import { creationBackoffMs, creationFailure } from './pod-creation.ts';
+import { Background } from './pool/background.ts';
+import type { PodBinder } from './pod-binder.ts';
 import type { PodFactory } from './pod-factory.ts';
-import { refresh } from './refresh.ts';
 import { attemptOf } from './session-retry.ts';
 import { endedStatus, isActive, rejectedStatus, waitingForPodStatus } from './session-status.ts';
 import type { Verdicts } from './verdicts.ts';
 import { writeStatus } from './write-status.ts';
 
+/** Requests that may be under way at once. */
+const PARALLEL = 16;
+
+/** After a request without an answer the next one comes sooner than after a refusal. */
+const TROUBLE_PART = 5;
+
 /** How long Sessions of an Agent are refused because Kubernetes called its template invalid; then one try decides again. */
 const PROBE_AFTER_MS = 30_000;
+
+type FoundBody = Extract<BodyResult, { ok: true }>;
 
 /**
  * Gives a Session its pod: by one claim of a pod that waits, or by one create, under a name that follows from the Session's uid, so
@@ -38,38 +45,50 @@ const PROBE_AFTER_MS = 30_000;
 export class SessionStarter {
   readonly #api: KubeApi;
   readonly #caches: Caches;
+  readonly #bodies: BodySource;
   readonly #pending: PendingPods;
   readonly #verdicts: Verdicts;
   readonly #announcer: Announcer;
   readonly #factory: PodFactory;
-  readonly #deliverer: Deliverer;
+  readonly #binder: PodBinder;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #logger: Logger;
+  readonly #wake: (agentKey: string) => void;
   /** Pods that Kubernetes refused, by the Session's uid: when to try again. */
   readonly #failures = new Map<string, { agentKey: string; count: number; retryAt: number }>();
+  /** Requests of an Agent that failed without an answer, one after the other. */
+  readonly #troubles = new Map<string, { count: number; until: number }>();
+  readonly #background = new Background(PARALLEL);
   /** Templates that Kubernetes called invalid, by Agent. */
   readonly #refusals = new Map<string, { revision: string; message: string; at: number }>();
 
   constructor(deps: {
     api: KubeApi;
     caches: Caches;
+    bodies: BodySource;
     pending: PendingPods;
     verdicts: Verdicts;
     announcer: Announcer;
     factory: PodFactory;
-    deliverer: Deliverer;
+    binder: PodBinder;
     clock: Clock;
     random: () => number;
+    logger: Logger;
+    wake: (agentKey: string) => void;
   }) {
     this.#api = deps.api;
     this.#caches = deps.caches;
+    this.#bodies = deps.bodies;
     this.#pending = deps.pending;
     this.#verdicts = deps.verdicts;
     this.#announcer = deps.announcer;
     this.#factory = deps.factory;
-    this.#deliverer = deps.deliverer;
+    this.#binder = deps.binder;
     this.#clock = deps.clock;
     this.#random = deps.random;
+    this.#logger = deps.logger;
+    this.#wake = deps.wake;
   }
 
   /** What Kubernetes said of the template of this Agent's current pods, if it refused it. */
@@ -96,6 +115,7 @@ export class SessionStarter {
   /** The Agent is gone. */
   forget(agentKey: string): void {
     this.#refusals.delete(agentKey);
+    this.#troubles.delete(agentKey);
   }
 
   /** When refused pods of this Agent are tried again; forgets Sessions that are no longer `open`. */
@@ -110,103 +130,80 @@ export class SessionStarter {
     return times;
   }
 
-  /** Gives a Session its pod: a waiting one, when the plan says so, else one that is made for it. */
-  async start(agentKey: string, agent: Agent, verdict: Serving, start: Start): Promise<void> {
+  /**
+   * Begins to give Sessions their pods, in their order. Whoever plans next sees them as bound, so nobody needs to wait for the replies:
+   * Sessions that come meanwhile would wait, too.
+   */
+  begin(agentKey: string, agent: Agent, verdict: Serving, starts: readonly Start[], signal: AbortSignal): void {
+    for (const start of starts) {
+      const ref = podOf(start);
+      const entry = { agentKey, sessionUid: start.session.metadata.uid, ...ref };
+      this.#pending.sent(entry);
+      this.#background.run(async () => {
+        if (signal.aborted) {
+          this.#pending.settled(ref);
+          return;
+        }
+        try {
+          const bound = await this.#start(agentKey, agent, verdict, start);
+          this.#troubles.delete(agentKey);
+          if (bound) this.#failures.delete(entry.sessionUid);
+          else this.#wake(agentKey);
+        } catch (error) {
+          this.#troubled(agentKey, error);
+          this.#wake(agentKey);
+        } finally {
+          // Not before what has failed is written down: a Session that waits for its pod has its place.
+          this.#pending.settledUnlessUnknown(ref);
+        }
+      });
+    }
+  }
+
+  /** How long nothing is begun for this Agent, in milliseconds, because requests fail; 0 or less when that is over. */
+  heldMs(agentKey: string): number {
+    return (this.#troubles.get(agentKey)?.until ?? 0) - this.#clock.monotonic();
+  }
+
+  /** There is no answer. What is not known to be undone stays bound until it is. */
+  #troubled(agentKey: string, error: unknown): void {
+    const count = (this.#troubles.get(agentKey)?.count ?? 0) + 1;
+    this.#troubles.set(agentKey, {
+      count,
+      until: this.#clock.monotonic() + creationBackoffMs(count, this.#random) / TROUBLE_PART,
+    });
+    this.#logger.warn({ err: error, agent: agentKey }, 'cannot start a session');
+  }
+
+  /**
+   * Gives a Session its pod: a waiting one, when the plan says so, else one that is made for it.
+   *
+   * @returns whether it has one now; if not, why not has been told, or the caches have changed
+   */
+  async #start(agentKey: string, agent: Agent, verdict: Serving, start: Start): Promise<boolean> {
     const { session, admittedAt, limits } = start;
     const { uid, name } = session.metadata;
-    const body = await this.#findBody(agentKey, start);
-    if (body === undefined) return;
-    const binding = { agent: agent.metadata.name, session: { name, uid }, admittedAt, attempt: attemptOf(session) };
-    if (start.pod === undefined) {
-      await this.#make(agentKey, agent, verdict, start, { ...binding, startKind: 'Cold', limits }, body);
-    } else {
-      await this.#claim(agentKey, verdict, start, start.pod, { ...binding, startKind: 'Warm', limits });
-    }
-  }
-
-  async #make(
-    agentKey: string,
-    agent: Agent,
-    verdict: Serving,
-    start: Start,
-    binding: Binding,
-    body: Body,
-  ): Promise<void> {
-    const { uid, namespace = '' } = start.session.metadata;
-    const pod = this.#factory.forSession(agent, verdict, binding, body);
-    const ref = { namespace, name: sessionPodName(binding.session, binding.attempt) };
-    this.#pending.sent({ agentKey, sessionUid: uid, ...ref });
+    const body = await this.#findBody(agentKey, verdict, start);
+    if (body === undefined) return false;
+    const attempt = attemptOf(session);
+    const common = { agent: agent.metadata.name, session: { name, uid }, admittedAt, attempt, limits };
     try {
-      this.#bound(uid, await this.#create(pod, binding));
-    } catch (error) {
-      if (!isOutcomeUnknown(error)) this.#pending.settled(ref);
-      else this.#pending.unknown(ref);
-      await this.#failed(error, agentKey, verdict, start);
-      return;
-    }
-    this.#pending.settled(ref);
-    this.#failures.delete(uid);
-    this.accepted(agentKey);
-  }
-
-  /** One compare-and-swap. When the pod is not what it was, the cache is brought up to date, and that plans again. */
-  async #claim(agentKey: string, verdict: Serving, start: Start, pod: Pod, unbound: Binding): Promise<void> {
-    const { uid } = start.session.metadata;
-    const { namespace = '', name } = pod.metadata;
-    const grace = pod.spec?.terminationGracePeriodSeconds ?? unbound.limits.terminationGracePeriodSeconds;
-    const binding: Binding = {
-      ...unbound,
-      // It may be of an earlier revision.
-      limits: { ...unbound.limits, terminationGracePeriodSeconds: grace },
-      ...(isReady(pod) && { startWindowSeconds: WARM_START_WINDOW_SECONDS }),
-    };
-    const ref = { namespace, name };
-    this.#pending.sent({ agentKey, sessionUid: uid, ...ref });
-    try {
-      const ops = claimPatch(pod, binding, this.#clock.now());
-      this.#bound(uid, await this.#api.patch(podResource, ref, { type: 'json', ops }));
-      this.#pending.settled(ref);
-      this.#failures.delete(uid);
-    } catch (error) {
-      if (isOutcomeUnknown(error)) {
-        this.#pending.unknown(ref);
-        if (!(await this.#hasTaken(ref, pod, uid))) throw error;
-        this.#pending.settled(ref);
-        return;
-      }
-      this.#pending.settled(ref);
-      await this.#lost(error, pod).catch((refusal: unknown) => this.#failed(refusal, agentKey, verdict, start));
-    }
-  }
-
-  /** Somebody else has changed the pod. Rejects when it is what it was: then Kubernetes refuses the claim itself. */
-  async #lost(error: unknown, pod: Pod): Promise<void> {
-    if (!isInvalid(error) && !isNotFound(error)) throw error;
-    await refresh(this.#api, podResource, this.#caches.pods, pod, error);
-  }
-
-  /** Whether a claim whose reply was lost has been carried out. If not, it still may be. */
-  async #hasTaken(ref: { namespace: string; name: string }, pod: Pod, sessionUid: string): Promise<boolean> {
-    try {
-      const fresh = await this.#api.get(podResource, ref);
-      if (fresh.metadata.uid !== pod.metadata.uid || readBinding(fresh)?.session.uid !== sessionUid) return false;
-      this.#bound(sessionUid, fresh);
+      if (start.pod !== undefined) return await this.#binder.claim(agentKey, start.pod, warmBinding(common, start.pod));
+      const binding: Binding = { ...common, startKind: 'Cold' };
+      await this.#binder.create(agentKey, this.#factory.forSession(agent, verdict, binding, body.body), binding);
+      this.accepted(agentKey);
       return true;
-    } catch {
-      return false; // It is read again when the request can no longer be carried out.
+    } catch (error) {
+      await this.#failed(error, agentKey, verdict, start);
+      return false;
     }
-  }
-
-  #bound(sessionUid: string, pod: Pod): void {
-    this.#deliverer.bound(sessionUid, pod.metadata.uid);
-    this.#caches.pods.writeThrough(pod);
   }
 
   /** The body of a Session, or undefined when there is none to be had: the Session has been told then. */
-  async #findBody(agentKey: string, start: Start): Promise<Body | undefined> {
+  async #findBody(agentKey: string, { spec }: Serving, start: Start): Promise<FoundBody | undefined> {
     try {
-      const found = await findBody(this.#api, start.session);
-      if (found.ok) return found.body;
+      const found = await findBody(this.#bodies, start.session, spec.protocol);
+      if (found.ok) return found;
       await this.#refuse(start.session, found.reason, found.message);
     } catch (error) {
       if (!(error instanceof KubeError) || error.code === 0) throw error;
@@ -216,19 +213,6 @@ export class SessionStarter {
       });
     }
     return undefined;
-  }
-
-  /** Creates the pod, or finds the one that an earlier request with a lost reply has created. */
-  async #create(pod: NewObject<Pod>, binding: Binding): Promise<Pod> {
-    const { namespace = '', name = '' } = pod.metadata;
-    try {
-      return await this.#api.create(podResource, namespace, pod);
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-      const existing = await this.#api.get(podResource, { namespace, name });
-      if (readBinding(existing)?.session.uid === binding.session.uid) return existing;
-      throw error;
-    }
   }
 
   async #failed(error: unknown, agentKey: string, verdict: Serving, start: Start): Promise<void> {
@@ -270,4 +254,21 @@ export class SessionStarter {
       : rejectedStatus(session, reason, message, now);
     await this.#verdicts.pass(session, status);
   }
+}
+
+/** The pod that a Session is to have. */
+function podOf({ session, pod }: Start): { namespace: string; name: string } {
+  const { namespace = '', name, uid } = session.metadata;
+  return { namespace, name: pod?.metadata.name ?? sessionPodName({ name, uid }, attemptOf(session)) };
+}
+
+/** The binding of a pod that has waited. It may be of an earlier revision, so its goodbye is what it says. */
+function warmBinding(common: Omit<Binding, 'startKind'>, pod: Pod): Binding {
+  const grace = pod.spec?.terminationGracePeriodSeconds ?? common.limits.terminationGracePeriodSeconds;
+  return {
+    ...common,
+    startKind: 'Warm',
+    limits: { ...common.limits, terminationGracePeriodSeconds: grace },
+    ...(isReady(pod) && { startWindowSeconds: WARM_START_WINDOW_SECONDS }),
+  };
 }

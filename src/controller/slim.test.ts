@@ -5,10 +5,10 @@ import { slimAgent, slimSession } from './slim.ts';
 import { makeAgent, makeSession } from './testing/objects.ts';
 
 describe('a Session in the cache', () => {
-  it('has its body until it has started', () => {
-    const body = 'secret';
-    expect(slimSession(makeSession('s', { spec: { body } })).spec.body).toBe(body);
-    const bound = makeSession('s', { spec: { body }, status: { phase: 'Running', podUID: 'uid' } });
+  it.for(['body', 'sealedBody'])('has its %s until it has started', (field) => {
+    const spec = { [field]: 'secret' };
+    expect(slimSession(makeSession('s', { spec })).spec).toMatchObject(spec);
+    const bound = makeSession('s', { spec, status: { phase: 'Running', podUID: 'uid' } });
     expect(slimSession(bound).spec).toEqual({ agent: 'echo' });
   });
 

@@ -35,7 +35,7 @@ export function slimPod(pod: Pod): Pod {
 /** A body is read until the session has started, and never again. */
 export function slimSession(given: Session): Session {
   const session = inShape(given);
-  const { body: _body, ...spec } = session.spec;
+  const { body: _body, sealedBody: _sealed, ...spec } = session.spec;
   return {
     ...session,
     metadata: withoutManagedFields(session.metadata),

@@ -38,7 +38,7 @@ function warmPod({ metadata = {}, status = {} }: { metadata?: object; status?: o
     },
     spec: { containers: [] },
     status: { startTime: at(1), ...status },
-  } as Pod;
+  };
 }
 
 const parts = (path: string): string[] =>

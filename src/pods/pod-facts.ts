@@ -82,7 +82,9 @@ export function hasLostSandbox(pod: Pod): boolean {
 export function lastFinishedAt(pod: Pod): string | undefined {
   const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
   const all = [...initContainerStatuses, ...containerStatuses];
-  if (!isTerminal(pod) && (containerStatuses.length === 0 || all.some((status) => !status.state?.terminated)))
+  // A pod that Kubernetes itself has declared Failed, as with its node, keeps what its kubelet said last.
+  if (all.some(({ state }) => state?.running !== undefined)) return undefined;
+  if (!isTerminal(pod) && (containerStatuses.length === 0 || all.some(({ state }) => !state?.terminated)))
     return undefined;
   return all
     .map((status) => status.state?.terminated?.finishedAt)
@@ -102,6 +104,9 @@ export interface WaitCause {
     | 'AgentNotReady';
   message: string;
 }
+
+/** A container that was started again so often is in a loop. */
+const CRASH_LOOP = 2;
 
 /** Characters of a log line that are worth passing on. */
 const LAST_LINE = 500;
@@ -135,13 +140,18 @@ export function waitCause(pod: Pod): WaitCause | undefined {
     if (CONFIG_PROBLEMS.has(reason)) return { reason: 'ContainerConfigError', message: `${reason}: ${message}` };
     if (reason === 'CrashLoopBackOff') return { reason, message: crashOf(status) };
   }
-  if (agentStatus(pod)?.state?.running !== undefined)
+  const agent = agentStatus(pod);
+  // Between two crashes it runs for a moment.
+  if (agent !== undefined && agent.restartCount >= CRASH_LOOP && !isReady(pod))
+    return { reason: 'CrashLoopBackOff', message: crashOf(agent) };
+  if (isTerminal(pod)) return undefined;
+  if (agent?.state?.running !== undefined)
     return { reason: 'AgentNotReady', message: 'the agent runs, but it does not say that it is ready' };
   return isScheduled(pod) ? { reason: 'ContainerCreating', message: 'the node is preparing the container' } : undefined;
 }
 
-function crashOf({ name, restartCount, lastState }: ContainerStatus): string {
-  const exit = lastState?.terminated;
+function crashOf({ name, restartCount, lastState, state }: ContainerStatus): string {
+  const exit = lastState?.terminated ?? state?.terminated;
   const how =
     exit?.reason === 'OOMKilled' ? 'used more memory than its limit' : `exited with code ${exit?.exitCode ?? '?'}`;
   return `container ${name} ${how}, and was started ${restartCount} times again${lastLine(exit?.message)}`;

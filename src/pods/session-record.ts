@@ -19,8 +19,10 @@ export function supervisorTerminated(pod: Pod): Terminated | undefined {
 
 /** Whether the supervisor ever ran: a session can have reached no other pod. */
 export function supervisorRan(pod: Pod): boolean {
-  const state = supervisorStatus(pod)?.state;
-  return state?.running !== undefined || Date.parse(state?.terminated?.startedAt ?? '') > 0;
+  const { running, terminated } = supervisorStatus(pod)?.state ?? {};
+  // A kubelet that has lost track of a container knows no time, and says so.
+  const lost = terminated?.reason === 'ContainerStatusUnknown';
+  return running !== undefined || lost || Date.parse(terminated?.startedAt ?? '') > 0;
 }
 
 /** What the supervisor wrote down when it ended; undefined when it could not, or was not the one who wrote. */

@@ -54,8 +54,19 @@ export const environment = {
   terminationLog: 'BULLPEN_TERMINATION_LOG',
 } as const;
 
+const MAX_HEADER_LENGTH = 4096;
+
 /** Header values that the contract passes on to the agent; no line breaks. */
-const headerValue = z.string().check(z.maxLength(4096), z.regex(/^[\x20-\x7e]*$/));
+const headerValue = z.string().check(z.maxLength(MAX_HEADER_LENGTH), z.regex(/^[\x20-\x7e]*$/));
+
+const botHeaderNames = ['x-daily-room-url', 'x-daily-room-token', 'x-daily-transport-type'] as const;
+
+/** What `POST /bot` says beside the session's id and limit: where the agent meets its caller. */
+export const botHeaders = z.partialRecord(z.enum(botHeaderNames), headerValue);
+export type BotHeaders = z.infer<typeof botHeaders>;
+
+/** What {@link botHeaders} allows, in words. */
+export const BOT_HEADERS_RULE = `no other than ${botHeaderNames.join(', ')}, each with at most ${MAX_HEADER_LENGTH} printable ASCII characters`;
 
 /** The body of `PUT /session`: everything that the agent is told, and how long it may take. */
 export const bindRequest = z.strictObject({
@@ -66,7 +77,7 @@ export const bindRequest = z.strictObject({
   /** What `POST /bot` says, byte for byte: base64. */
   body: z.base64(),
   /** More headers of `POST /bot`. */
-  headers: z.partialRecord(z.enum(['x-daily-room-url', 'x-daily-room-token', 'x-daily-transport-type']), headerValue),
+  headers: botHeaders,
   /** How long the session may run, seconds. */
   maxSessionSeconds: z.number().check(z.positive(), z.maximum(1_000_000)),
   /** How long the agent may still take to be ready, seconds. */

@@ -38,7 +38,7 @@ test('an error keeps its stack and the messages of its causes', () => {
 
 test('credentials and bodies are redacted wherever they hide, and the logged object stays as it was', () => {
   const { logger, lines } = capture();
-  const session = { spec: { body: 'SECRET', agent: 'a' } };
+  const session = { spec: { body: 'SECRET', sealedBody: 'SECRET', agent: 'a' } };
   const err = Object.assign(new Error('refused'), {
     body: 'SECRET',
     response: { headers: { authorization: 'SECRET' } },

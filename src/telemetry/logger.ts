@@ -27,6 +27,7 @@ const secretFields = [
   'password',
   'apiKey',
   'body',
+  'sealedBody',
   '["bullpen.dev/body"]',
 ];
 

@@ -13,6 +13,9 @@ const wrongSession = (fields: object): object => ({ ...session(), ...fields });
 const labelled = (labels: Record<string, string>) => agent({ podTemplate: { metadata: { labels } } });
 const variable = (fields: object): object => wrongAgent({ env: [{ name: 'A', ...fields }] });
 
+/** What looks like a sealed body, of so many characters. */
+const sealed = (characters = 100): string => `a..${'b'.repeat(16)}.${'c'.repeat(characters - 43)}.${'d'.repeat(22)}`;
+
 /** Characters that JavaScript counts twice and Kubernetes once. */
 const wide = (characters: number) => '𝄞'.repeat(characters);
 
@@ -109,6 +112,8 @@ export const goodSessions: Good[] = [
   ['the longest body, whatever its characters', session({ body: wide(8192) })],
   ['an empty body', session({ body: '' })],
   ['a body from a Secret', session({ bodyFrom: { secretKeyRef: { name: 'a', key: 'b' } } })],
+  ['a sealed body', session({ sealedBody: sealed() })],
+  ['the longest sealed body', session({ sealedBody: sealed(20_000) })],
   ['one second', session({ maxSessionDuration: 1, ttlSecondsAfterFinished: 0, stop: false })],
   ['a leap day', session({ startBefore: '2032-02-29T00:00:00Z' })],
   ['a time in any zone, with fractions', session({ startBefore: '2030-02-28T23:59:59.123456+01:00' })],
@@ -122,8 +127,12 @@ export const badSessions: Bad[] = [
   [
     'two bodies',
     session({ body: '', bodyFrom: { secretKeyRef: { name: 'a', key: 'b' } } }),
-    'body or bodyFrom, not both',
+    'one of body, bodyFrom and sealedBody',
   ],
+  ['a body twice, once sealed', session({ body: '', sealedBody: sealed() }), 'one of body, bodyFrom and sealedBody'],
+  ['a sealed body that is none', session({ sealedBody: '{"text": "hello"}' }), 'must be a JWE in compact form'],
+  ['a sealed body that is a token', session({ sealedBody: 'a.b.c' }), 'must be a JWE in compact form'],
+  ['a sealed body that is too long', session({ sealedBody: sealed(20_001) }), 'may not be more than 20000'],
   ['a body from nowhere', wrongSession({ bodyFrom: {} }), 'spec.bodyFrom.secretKeyRef: Required value'],
   ['a time that is none', session({ startBefore: 'tomorrow' }), aTime],
   ['the 30th of February', session({ startBefore: '2030-02-30T12:00:00Z' }), aTime],
@@ -144,6 +153,12 @@ export const refusedChanges: [behaviour: string, from: SessionSpec, patch: objec
   ],
   ['another body', session({ body: 'a' }), { body: 'b' }, 'body cannot be changed'],
   ['a body that was not there', session(), { body: 'b' }, 'body cannot be changed'],
+  [
+    'another sealed body',
+    session({ sealedBody: sealed() }),
+    { sealedBody: sealed(99) },
+    'sealedBody cannot be changed',
+  ],
   ['no body any more', session({ body: 'a' }), { body: null }, 'body cannot be changed'],
   [
     'another key of the Secret',

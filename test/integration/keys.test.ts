@@ -19,8 +19,8 @@ const NAME = 'bullpen-controller-keys';
 /** All that it can say. */
 const talkative = { config: { log: { level: 'trace' } } };
 
-const keysIn = ({ data }: Secret): PrivateJwk[] => {
-  const text = Buffer.from(data?.['keys.json'] ?? '', 'base64').toString();
+const keysIn = ({ data }: Secret, file = 'keys.json'): PrivateJwk[] => {
+  const text = Buffer.from(data?.[file] ?? '', 'base64').toString();
   return (JSON.parse(text) as { keys: PrivateJwk[] }).keys;
 };
 const kidsIn = (secret: Secret): string[] => keysIn(secret).map(({ kid }) => kid);
@@ -29,7 +29,8 @@ const read = async ({ kube, namespace }: Scene): Promise<Secret> =>
   await kube.api.get(secrets, { namespace, name: NAME });
 
 function expectNotToldIn({ lines }: ControllerProcess, secret: Secret): void {
-  for (const { d } of keysIn(secret)) expect(JSON.stringify(lines)).not.toContain(d);
+  const all = [...keysIn(secret), ...keysIn(secret, 'sealing.json')];
+  for (const { d } of all) expect(JSON.stringify(lines)).not.toContain(d);
 }
 
 describe.concurrent('the keys of the controller', () => {
@@ -39,6 +40,7 @@ describe.concurrent('the keys of the controller', () => {
     const made = await read(scene);
     expect(made.metadata.labels).toEqual({ 'app.kubernetes.io/managed-by': 'bullpen' });
     expect(keysIn(made)).toMatchObject([{ kty: 'OKP', crv: 'Ed25519' }]);
+    expect(keysIn(made, 'sealing.json')).toMatchObject([{ kty: 'OKP', crv: 'X25519' }]);
     expectNotToldIn(first, made);
 
     const second = await scene.standby();
@@ -60,6 +62,7 @@ describe.concurrent('the keys of the controller', () => {
     const rotated = await scene.kube.when(secrets, NAME, 'two keys', (secret) => kidsIn(secret).length === 2);
     expect(rotated.metadata.annotations?.['bullpen.dev/rotate']).toBeUndefined();
     expect(kidsIn(rotated)[1]).toBe(old);
+    expect(keysIn(rotated, 'sealing.json')).toHaveLength(2);
     expectNotToldIn(controller, rotated);
   });
 

@@ -7,6 +7,8 @@ import { nodes, pods } from '../../src/kube/resources.ts';
 import { isFinished } from '../../src/controller/session-status.ts';
 import { isTerminal } from '../../src/pods/pod-facts.ts';
 import type { AgentChoice, Scenario, SessionChoice, Step } from './scenario.ts';
+import type { Fault } from './network.ts';
+import { allowedScaling, HttpActor } from './http-act.ts';
 import { AGENT, NAMESPACE, NODES, type World } from './world.ts';
 
 const USER = 'user';
@@ -17,17 +19,24 @@ export class Actor {
   readonly #agent: AgentChoice;
   /** All that were ever created, by name and in order. */
   readonly #names: string[] = [];
+  readonly #http: HttpActor;
 
   constructor(world: World, { setting }: Scenario) {
     this.#world = world;
+    this.#http = new HttpActor(world, {
+      act: (step) => this.act(step),
+      withPod: (number, fn) => this.#withPod(number, fn),
+    });
     this.#agent = setting.agent;
   }
 
   createAgent(maxAgents: number): void {
     const { server } = this.#world;
     if (this.#world.agent() !== undefined) return;
-    const { maxAgents: _max, ...rest } = this.#agent;
-    const spec = agentSpec.parse({ image: 'example/echo:1', protocol: 'Process', scaling: { maxAgents }, ...rest });
+    const { maxAgents: _max, pool, ...rest } = this.#agent;
+    const { protocol = 'Process' } = rest;
+    const scaling = allowedScaling(protocol, { maxAgents, ...pool });
+    const spec = agentSpec.parse({ image: 'example/echo:1', ...rest, protocol, scaling });
     server.create(agents, NAMESPACE, { metadata: { name: AGENT }, spec } as never, USER);
   }
 
@@ -52,6 +61,7 @@ export class Actor {
         );
         return;
       case 'deleteAgent':
+        this.#world.truth.agentWasChanged = true;
         if (this.#world.agent() !== undefined)
           server.delete(agents, { namespace: NAMESPACE, name: AGENT }, { by: USER });
         return;
@@ -60,9 +70,7 @@ export class Actor {
         return;
       case 'changeAgent': {
         const { do: _do, maxAgents, ...rest } = step;
-        const spec = { ...rest, ...(maxAgents !== undefined && { scaling: { maxAgents } }) };
-        if (this.#world.agent() === undefined) return;
-        server.patch(agents, { namespace: NAMESPACE, name: AGENT }, { type: 'merge', body: { spec } }, { by: USER });
+        this.#http.patchAgent({ ...rest, ...(maxAgents !== undefined && { scaling: { maxAgents } }) });
         return;
       }
       case 'deletePod':
@@ -74,6 +82,7 @@ export class Actor {
       case 'strikeAgent':
         this.#withPod(step.pod, (pod) => {
           const reason = step.how === 'outOfMemory' ? 'OOMKilled' : 'Error';
+          this.#world.truth.struck.add(pod.metadata.uid);
           this.#world.kubelets.get(pod.spec.nodeName ?? '')?.strike(pod, 137, reason);
         });
         return;
@@ -108,7 +117,7 @@ export class Actor {
       case 'fault':
         this.#world.truth.requestTrouble = true;
         if (step.fault.fate.kind === 'tooLate') this.#world.truth.promisesBroken = true;
-        if (step.fault.verb === 'create') this.#world.truth.creationTrouble = true;
+        if (this.#losesPods(step.fault)) this.#world.truth.creationTrouble = true;
         lease.holder.network.addFault(step.fault);
         return;
       case 'lag':
@@ -122,6 +131,9 @@ export class Actor {
         return;
       case 'compact':
         server.compact();
+        return;
+      default:
+        this.#http.act(step);
     }
   }
 
@@ -130,6 +142,7 @@ export class Actor {
     for (const replica of this.#world.replicas) replica.network.heal();
     this.#world.cluster.setScheduling(true);
     this.#world.imagesCanBePulled = true;
+    this.#http.heal(what);
     if (what.nodes) for (const node of NODES) this.#changeNode(node, 'well');
     for (const kubelet of this.#world.kubelets.values()) kubelet.syncAll();
   }
@@ -193,7 +206,7 @@ export class Actor {
     const conditions = [...(pod.status.conditions ?? []), why];
     const ended = how === 'evicted' ? { phase: 'Failed', reason: 'Evicted', message: 'low on memory' } : {};
     server.force(pods, pod, (now) => ({ ...now, status: { ...now.status, ...ended, conditions } }), 'kubernetes');
-    if (how === 'evicted') kubelets.get(pod.spec.nodeName)?.strike(pod, 137, 'Error');
+    if (how === 'evicted') kubelets.get(pod.spec.nodeName)?.evict(pod);
     else server.delete(pods, pod.metadata, { uid: pod.metadata.uid, by: 'kubernetes' });
   }
 
@@ -215,6 +228,11 @@ export class Actor {
     this.#world.truth.unlabelled.add(pod.metadata.uid);
     const { [labels.managedBy]: _managedBy, ...rest } = pod.metadata.labels ?? {};
     this.#world.server.force(pods, pod, (now) => ({ ...now, metadata: { ...now.metadata, labels: rest } }), USER);
+  }
+
+  /** A Session may come to its end without a pod: it was not made, or not claimed. */
+  #losesPods({ verb, plural }: Fault): boolean {
+    return verb === 'create' || (this.#agent.protocol !== undefined && verb === 'patch' && plural === 'pods');
   }
 
   /** Until its Session says that it has this pod, the pod is the only record of that: whoever spoils it makes a second start. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { Fate, Fault, Verb } from './network.ts';
 import type { Workload } from './kubelet.ts';
+import { httpSteps } from './http-arbitraries.ts';
 import type { AgentChoice, Scenario, SessionChoice, Setting, Step, TimedStep } from './scenario.ts';
 
 /** Kinds of steps and how often they come. What is not named does not. */
@@ -113,7 +114,7 @@ const of = fc.constantFrom('leader' as const, 'standby' as const);
 const plural = fc.constantFrom('pods', 'sessions', 'agents', 'nodes');
 const sinceRenewalMs = ms(0, 1_000, 2_000);
 
-const steps: { [Kind in Step['do']]: fc.Arbitrary<Omit<Extract<Step, { do: Kind }>, 'do'>> } = {
+const plainSteps = {
   createSessions: fc.record({ count: fc.constantFrom(1, 2, 3, 5), choice: sessionChoice }),
   createAgain: fc.record({ session: index, choice: sessionChoice }),
   deleteSession: fc.record({
@@ -155,6 +156,10 @@ const steps: { [Kind in Step['do']]: fc.Arbitrary<Omit<Extract<Step, { do: Kind 
   stallWatches: fc.record({ of, plural }),
   compact: fc.record({}),
 };
+
+type Steps = { [Kind in Step['do']]: fc.Arbitrary<Omit<Extract<Step, { do: Kind }>, 'do'>> };
+
+const steps: Steps = { ...plainSteps, ...httpSteps(plainSteps) };
 
 /** Time between steps: often none, or so little that requests are under way; sometimes enough for a limit to pass. */
 const gap = fc.oneof(

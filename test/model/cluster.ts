@@ -47,6 +47,15 @@ export class Cluster {
     this.#deps.server.force(nodes, node, (now) => ({ ...now, status: { ...now.status, conditions } }), 'cluster');
   }
 
+  /** Whether new pods may go to a node. */
+  setCordoned(name: string, isCordoned: boolean): void {
+    const node = this.#deps.server.find(nodes, { name });
+    if (node === undefined) return;
+    const cordon = (now: Node): Node => ({ ...now, spec: { ...now.spec, unschedulable: isCordoned } }) as Node;
+    this.#deps.server.force(nodes, node, cordon, 'cluster');
+    if (!isCordoned) this.#scheduleAll();
+  }
+
   removeNode(name: string): void {
     if (this.#deps.server.find(nodes, { name }) === undefined) return;
     this.#deps.server.delete(nodes, { name }, { by: 'cluster' });
@@ -72,7 +81,7 @@ export class Cluster {
     const pod = server.find(pods, seen.metadata);
     if (pod?.metadata.uid !== seen.metadata.uid) return;
     if (pod.spec.nodeName !== undefined || pod.metadata.deletionTimestamp !== undefined || isTerminal(pod)) return;
-    const ready = server.list(nodes).filter(isReady);
+    const ready = server.list(nodes).filter((node) => isReady(node) && node.spec?.unschedulable !== true);
     const node = ready[Number(pod.metadata.resourceVersion) % ready.length];
     if (!this.#schedules || node === undefined) {
       const why = {

@@ -2,8 +2,11 @@ import type { Clock } from '../../src/kube/clock.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { isTerminal } from '../../src/pods/pod-facts.ts';
+import { isHttp } from '../../src/pods/session-record.ts';
 import { isPodCommit, type ApiServer } from './api-server.ts';
 import { wholeSeconds } from './deletion.ts';
+import type { HttpWorld } from './http-pod.ts';
+import { DEADLINE_EXCEEDED, HttpPods } from './http-pods.ts';
 
 /** What the agent of a session does, as if its image had been made for it. */
 export interface Workload {
@@ -14,6 +17,8 @@ export interface Workload {
   exitCode: number;
   /** How long after TERM it ends; null: it has to be killed. */
   goodbyeMs: number | null;
+  /** With protocol Http: its server does not answer at the end, but dies. */
+  crashes?: boolean;
 }
 
 /** A container as it is on the node, whether anybody can tell or not. */
@@ -39,6 +44,7 @@ export interface KubeletDeps {
   endsInTwoSteps: boolean;
   workloadOf: (pod: Pod) => Workload;
   imagesCanBePulled: () => boolean;
+  http: HttpWorld;
 }
 
 /** The kubelet of one node: runs pods, keeps their deadline, ends them when told to, and tells. */
@@ -47,10 +53,17 @@ export class Kubelet {
   readonly toldToEnd = new Map<string, number>();
   readonly #deps: KubeletDeps;
   readonly #containers = new Map<string, Container>();
+  readonly #http: HttpPods;
   #works = true;
 
   constructor(deps: KubeletDeps) {
     this.#deps = deps;
+    this.#http = new HttpPods({
+      ...deps,
+      world: deps.http,
+      report: (pod, changes) => this.#report(pod, changes),
+      soon: (pod, ms) => this.#soon(pod, ms ?? deps.lagMs),
+    });
     deps.server.subscribe((commit) => {
       if (isPodCommit(commit) && commit.object.spec.nodeName === deps.node) this.#soon(commit.object, deps.lagMs);
     });
@@ -63,6 +76,8 @@ export class Kubelet {
 
   start(): void {
     this.#works = true;
+    const there = new Set(this.#deps.server.list(pods).map(({ metadata }) => metadata.uid));
+    for (const uid of this.#http.uids()) if (!there.has(uid)) this.#http.remove(uid);
     this.syncAll();
   }
 
@@ -72,11 +87,27 @@ export class Kubelet {
 
   /** Something kills the agent of this pod: the kernel, or whoever removes its sandbox. */
   strike(pod: Pod, exitCode: number, reason: string): void {
+    const http = this.#http.get(pod);
+    if (http !== undefined && reason === 'OOMKilled') http.agent.end(exitCode, reason);
+    else http?.terminate('sandbox', (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000);
     const container = this.#containers.get(pod.metadata.uid);
     if (container?.startedAt === undefined || container.struck !== undefined) return;
     if (this.#endOf(container, this.#now()) !== undefined) return;
     container.struck = { at: this.#now(), exitCode, reason };
     this.#soon(pod, 1);
+  }
+
+  /** The node gets rid of a pod, at once. */
+  evict(pod: Pod): void {
+    this.#http.get(pod)?.kill();
+    this.strike(pod, 137, 'Error');
+  }
+
+  /** Something goes wrong in a pod of protocol Http. */
+  strikeServer(pod: Pod, how: 'supervisorKilled' | 'agentCrashed'): void {
+    const http = this.#http.get(pod);
+    if (how === 'supervisorKilled') http?.supervisor?.kill();
+    else http?.agent.end(1, 'Error');
   }
 
   #now(): number {
@@ -92,10 +123,16 @@ export class Kubelet {
     const pod = this.#deps.server.find(pods, seen.metadata);
     if (pod?.metadata.uid !== seen.metadata.uid) {
       this.#containers.delete(seen.metadata.uid); // it was deleted: what runs is killed
+      this.#http.remove(seen.metadata.uid);
       return;
     }
     if (isTerminal(pod)) {
+      this.#http.remove(pod.metadata.uid);
       this.#finishDeletion(pod);
+      return;
+    }
+    if (isHttp(pod)) {
+      this.#http.sync(pod);
       return;
     }
     const container = this.#containers.get(pod.metadata.uid) ?? this.#accept(pod);
@@ -202,11 +239,6 @@ export class Kubelet {
     if (Number.isFinite(next)) this.#soon(pod, next - now);
   }
 }
-
-const DEADLINE_EXCEEDED = {
-  reason: 'DeadlineExceeded',
-  message: 'Pod was active on the node longer than the specified deadline',
-};
 
 type ContainerStatus = NonNullable<Pod['status']['containerStatuses']>[number];
 

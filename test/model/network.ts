@@ -3,7 +3,8 @@ import { clientError, errorFromAnswer, type KubeError } from '../../src/kube/err
 /** The `?timeout=` of every mutation: so long after it was sent the server may still carry it out. */
 export const MUTATION_TIMEOUT_MS = 5_000;
 
-export type Verb = 'create' | 'patch' | 'delete' | 'get' | 'list';
+/** The last two are asked of supervisors, whose `plural` is `supervisors`. */
+export type Verb = 'create' | 'patch' | 'delete' | 'get' | 'list' | 'bind' | 'stop';
 
 /** What becomes of one request that does not go well. */
 export type Fate =
@@ -74,7 +75,7 @@ export class Network {
   fateOf(request: Omit<Request, 'at' | 'by'>): Fate | undefined {
     const fault = this.#faults.find(
       ({ verb, plural, status }) =>
-        (verb === undefined ? request.verb !== 'get' && request.verb !== 'list' : verb === request.verb) &&
+        (verb === undefined ? request.plural !== 'supervisors' && request.verb !== 'get' && request.verb !== 'list' : verb === request.verb) &&
         (plural === undefined || plural === request.plural) &&
         (status === undefined || status === request.status),
     );

@@ -18,7 +18,8 @@ export class Process {
       monotonic: () => world.monotonic(),
       setTimeout: (fn: () => void, ms: number): Timer => {
         let cancelled = false;
-        const timer = world.setTimeout(() => this.enter(() => (cancelled ? undefined : fn())), ms);
+        // Node's timers know whole milliseconds only, as `Date.now()` does.
+        const timer = world.setTimeout(() => this.enter(() => (cancelled ? undefined : fn())), Math.ceil(ms));
         return {
           cancel: () => {
             cancelled = true;

@@ -1,12 +1,11 @@
 import type { EndReason } from '../../src/api/reasons.ts';
 import type { Session } from '../../src/api/session.ts';
 import type { Pod } from '../../src/kube/objects.ts';
-import { pods } from '../../src/kube/resources.ts';
 import { agentStartedAt, agentTerminated } from '../../src/pods/pod-facts.ts';
 import type { World } from './world.ts';
 
 /** Clocks of this world differ by no more, and what is asked is known by then; milliseconds. */
-const CLOCKS_MS = 6_000;
+export const CLOCKS_MS = 6_000;
 
 /**
  * Whether what really happened bears out the reason with which a Session has just ended.
@@ -17,7 +16,7 @@ const CLOCKS_MS = 6_000;
 export function checkReason(session: Session, created: Pod | undefined, world: World): string | undefined {
   const { status, spec } = session;
   const now = world.clock.now();
-  const pod = created && (world.server.find(pods, created.metadata) ?? lastSeen(world, created));
+  const pod = created && lastSeen(world, created);
   const exit = pod && agentTerminated(pod);
   const limits = status?.limits;
   const since = (time: string | undefined): number => now - Date.parse(time ?? '');
@@ -50,13 +49,13 @@ export function checkReason(session: Session, created: Pod | undefined, world: W
 }
 
 /** When it had to have started. */
-function startDeadline({ spec, status }: Session): number {
+export function startDeadline({ spec, status }: Session): number {
   const timeout = Date.parse(status?.admittedAt ?? '') + (status?.limits?.startTimeoutSeconds ?? 0) * 1000;
   return spec.startBefore === undefined ? timeout : Math.min(timeout, Date.parse(spec.startBefore));
 }
 
-/** The last state of a pod that is gone. */
-function lastSeen(world: World, created: Pod): Pod | undefined {
+/** The last state of a pod, be it gone or not. */
+export function lastSeen(world: World, created: Pod): Pod {
   const last = world.server.commits.findLast(({ object }) => object.metadata.uid === created.metadata.uid);
-  return last?.object as Pod | undefined;
+  return (last?.object ?? created) as Pod;
 }

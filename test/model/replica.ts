@@ -1,6 +1,5 @@
 import { Registry } from 'prom-client';
 import { createInformers, type Informers } from '../../src/controller/informers.ts';
-import type { CallSupervisor } from '../../src/controller/delivery/supervisor-client.ts';
 import { lead } from '../../src/controller/leader.ts';
 import type { Clock } from '../../src/kube/clock.ts';
 import { KubeError } from '../../src/kube/errors.ts';
@@ -11,7 +10,9 @@ import { STRICT_POLICY } from '../../src/pods/policy.ts';
 import type { ApiServer } from './api-server.ts';
 import { ModelClient } from './client.ts';
 import { RecordingMetrics } from './metrics.ts';
+import { modelKeys } from './model-keys.ts';
 import { MUTATION_TIMEOUT_MS, Network, type Request } from './network.ts';
+import { modelCallSupervisor, type PodNetwork } from './pod-network.ts';
 import { Process } from './process.ts';
 
 export interface ReplicaDeps {
@@ -24,6 +25,9 @@ export interface ReplicaDeps {
   /** Whether this replica may write at this moment: it holds the lease, as far as it can know. */
   mayWrite: (replica: Replica) => boolean;
   onRequest: (request: Request) => void;
+  pods: PodNetwork;
+  /** Told when a request to a supervisor leaves, and when its answer arrives. */
+  onCall: (what: 'sent' | 'done', method: 'PUT' | 'DELETE') => void;
   onBug: (error: unknown) => void;
 }
 
@@ -78,9 +82,9 @@ export class Replica {
           api: this.#client,
           informers: this.#informers,
           events: SILENT,
-          keys: NO_KEYS,
+          keys: modelKeys(this.process.clock),
           platform: PLATFORM,
-          callSupervisor: NOBODY,
+          callSupervisor: modelCallSupervisor({ ...this.#deps, process: this.process, network: this.network }),
           networkPolicy: { enabled: true, from: [] },
           concurrency: { agents: 8, sessions: 32 },
           mutationTimeoutMs: MUTATION_TIMEOUT_MS,
@@ -118,23 +122,10 @@ interface Startable {
 /** Events are for people; the tests are about what is decided. */
 const SILENT = { event: () => undefined, stop: () => Promise.resolve() } as unknown as EventRecorder;
 
-/** Nothing is signed: no pod of the model has a supervisor. */
-const NO_KEYS = {
-  load: () => Promise.resolve(),
-  run: () => Promise.resolve(),
-  sign: () => Promise.resolve(undefined),
-  publicKeys: [],
-  kids: [],
-  onChanged: () => () => undefined,
-};
-
-/** Nothing of the model has a supervisor. */
 const PLATFORM = {
   policy: STRICT_POLICY,
-  supervisor: { image: '', imagePullPolicy: 'Never', imagePullSecrets: [], resources: {} },
+  supervisor: { image: 'example/supervisor:1', imagePullPolicy: 'Never', imagePullSecrets: [], resources: {} },
 } as const;
-
-const NOBODY: CallSupervisor = () => Promise.resolve({ kind: 'unreachable', message: 'nobody listens' });
 
 /** Failures of requests are part of the game; any other error is a bug. */
 function bugLogger(onBug: (error: unknown) => void): Logger {

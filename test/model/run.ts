@@ -1,7 +1,7 @@
 import { Actor } from './act.ts';
 import { Invariants } from './invariants.ts';
 import { isFinished } from '../../src/controller/session-status.ts';
-import { checkAllEnded, checkIdle, checkNothingLeft, checkUsage } from './quiescence.ts';
+import { checkAllEnded, checkIdle, checkNothingLeft, checkNoStorms, checkPool, checkUsage, isPoolFull } from './quiescence.ts';
 import { longestBlindness, type Scenario } from './scenario.ts';
 import { trace } from './trace.ts';
 import { World } from './world.ts';
@@ -52,8 +52,14 @@ async function settle(world: World, actor: Actor, scenario: Scenario): Promise<v
   );
   checkNothingLeft(world);
   checkUsage(world);
+  checkNoStorms(world);
+  await advanceUntil(world, LONGEST_BACKOFF_MS, () => isPoolFull(world));
+  checkPool(world);
   await checkIdle(world);
 }
+
+/** A pool whose pods have ended again and again is filled up this much later at most. */
+const LONGEST_BACKOFF_MS = 600_000;
 
 /** How long a Session may live, from when everything works again: each of its limits, and what kubelet and controller get on top. */
 function longestLife({ setting: { agent }, steps }: Scenario): number {

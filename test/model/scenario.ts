@@ -1,6 +1,7 @@
 import type { SessionSpec } from '../../src/api/session.ts';
 import type { Fault } from './network.ts';
 import type { Workload } from './kubelet.ts';
+import type { Moment } from './telling.ts';
 
 /** One story: how the world is set up, and what happens in it. Plain data, so that it shrinks and prints well. */
 export interface Scenario {
@@ -19,6 +20,14 @@ export interface Setting {
   kubelet: { lagMs: number; skewMs: number; endsInTwoSteps: boolean };
   schedulingMs: number;
   collectionMs: number;
+  /** Pods of protocol Http. */
+  http?: {
+    /** By turns, from the start of an agent's container to its readiness. */
+    bootMs: number[];
+    startMs: { agent: number; supervisor: number };
+    /** By turns, whether an agent dies at the end of its session rather than answer. */
+    crashes: boolean[];
+  };
 }
 
 /** What differs between Agents here. Times are seconds. */
@@ -30,6 +39,16 @@ export interface AgentChoice {
   nodeLostAfterSeconds: number;
   terminationGracePeriodSeconds: number;
   retention: { pods: { seconds: number; count: number }; sessions: { seconds: number; count: number } };
+  /** Process, when left out. */
+  protocol?: 'Http' | 'Process';
+  pool?: Pool;
+}
+
+/** How many pods of an Agent wait for Sessions. */
+export interface Pool {
+  minAgents: number;
+  buffer: { percent: number; count: number };
+  cooldownSeconds: number;
 }
 
 export interface SessionChoice {
@@ -72,7 +91,27 @@ export type Step =
   | { do: 'lag'; of: 'leader' | 'standby'; plural: string; ms: number }
   | { do: 'breakWatches'; of: 'leader' | 'standby'; plural?: string }
   | { do: 'stallWatches'; of: 'leader' | 'standby'; plural: string }
-  | { do: 'compact' };
+  | { do: 'compact' }
+  | HttpStep;
+
+/** What matters with protocol Http. */
+export type HttpStep =
+  | { do: 'changePool'; pool: Partial<Pool> }
+  | { do: 'changePods'; image?: string; protocol?: 'Http' | 'Process' }
+  | { do: 'strikeServer'; pod: number; how: 'supervisorKilled' | 'agentCrashed' }
+  | { do: 'cordon'; node: number; on: boolean }
+  | { do: 'cutNode'; node: number; forMs: number }
+  | { do: 'agents'; boot: boolean }
+  /** The next requests to supervisors meet this fate. */
+  | { do: 'callFault'; fault: Fault }
+  /** Trouble at the next moment of this kind. */
+  | { do: 'when'; moment: Moment; then: Trouble };
+
+export type Trouble = Extract<
+  Step,
+  { do: 'crash' | 'loseLease' | 'pauseLeader' | 'handOver' | 'deletePod' | 'disruptPod' | 'strikeServer' | 'deleteAgent' }
+  | { do: 'stopSession' | 'cutNode' | 'node' | 'callFault' }
+>;
 
 /** How stale a cache may be in a scenario, and how long what was decided on it may be under way. Milliseconds. */
 export function longestBlindness({ setting, steps }: Scenario): number {

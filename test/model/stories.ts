@@ -1,4 +1,5 @@
 import { calmSetting, scenario, setting, tooLateScenario, type Weights } from './arbitraries.ts';
+import { withHttp } from './http-arbitraries.ts';
 
 const users: Weights = { createSessions: 8, createAgain: 1, deleteSession: 2, stopSession: 2 };
 const owners: Weights = { deleteAgent: 1, createAgent: 2, changeAgent: 3 };
@@ -14,6 +15,10 @@ const badNodes: Weights = {
   scheduling: 2,
   images: 2,
 };
+
+const pools: Weights = { changePool: 2, changePods: 2 };
+const badServers: Weights = { strikeServer: 2, agents: 1, cutNode: 2, callFault: 4, when: 8 };
+const http = withHttp(setting);
 
 /** Kinds of stories, each about what one part of the system must stand. */
 export const stories = {
@@ -36,6 +41,20 @@ export const stories = {
   nodes: scenario(setting, { ...users, ...badNodes }),
   /** All at once. */
   everything: scenario(setting, { ...users, ...owners, ...badNetwork, ...leadership, ...badNodes }, 24),
+  /** Agents of protocol Http, most of them with pods that wait: people use and change them; everything may be slow. */
+  pool: scenario(http, { ...users, ...owners, ...pools }),
+  /** Claims, binds and statuses get lost or come late, and supervisors cannot be reached. */
+  poolNetwork: scenario(http, { ...users, ...badNetwork, changePool: 1, callFault: 6, cutNode: 4, when: 4 }),
+  /** Leaders change at every moment of a start. */
+  poolLeaders: scenario(http, { ...users, ...leadership, fault: 3, lag: 2, changePool: 1, callFault: 3, cutNode: 1, when: 12 }),
+  /** Pods and nodes fail in all ways, warm and busy. */
+  poolNodes: scenario(http, { ...users, ...badNodes, ...badServers, ...pools, cordon: 2 }),
+  /** All of it. */
+  poolEverything: scenario(
+    http,
+    { ...users, ...owners, ...badNetwork, ...leadership, ...badNodes, ...badServers, ...pools, cordon: 1 },
+    24,
+  ),
   /** Creations come later than the API server promises. */
   tooLate: tooLateScenario(),
   /** Nothing fails and nothing is slow. */

@@ -11,6 +11,12 @@ export class Truth {
   readonly stripped = new Set<string>();
   /** Pods whose label somebody took off: once their Session is gone as well, nothing leads to them. */
   readonly unlabelled = new Set<string>();
+  /** Pods of protocol Http in which something was killed. */
+  readonly struck = new Set<string>();
+  /** The Agent was deleted, or made such that it takes no Sessions: one that was to get another pod gets none. */
+  agentWasChanged = false;
+  /** Supervisors could not be reached, or their answers were lost: that a session has begun may not have been known. */
+  callTrouble = false;
   /** Creations did not go well: a Session may come to its end without a pod. */
   creationTrouble = false;
   /** Requests of the controller have failed. */

@@ -8,6 +8,11 @@ export const INVARIANTS = {
   I7: 'deleting an Agent touches nothing that runs, and blocks new starts',
   I10: 'an idle system writes nothing, and a session costs no more writes than planned',
   I11: 'a Session only moves forward, and its end is final',
+  W1: 'an agent is told of a Session once, whatever happens',
+  W2: 'a pod serves one Session',
+  W4: 'nobody is told of a Session that is over, and no pod is claimed that is about to go',
+  W5: 'in the end as many pods wait as the Agent wants, and no other',
+  W6: 'a Session that an agent may have been told of gets no other pod',
   Usage: 'every session is counted once',
 } as const;
 export type Invariant = keyof typeof INVARIANTS;

@@ -1,9 +1,13 @@
 import { abortable, sleep, type Clock } from '../../kube/clock.ts';
 import type { Logger } from '../../kube/logger.ts';
 import type { BindRequest } from '../../supervisor/wire.ts';
+import type { Message } from '../body.ts';
 import type { Delivery } from '../session-facts.ts';
 import { UNREACHABLE_MS } from '../session-retry.ts';
 import type { CallSupervisor, SupervisorAnswer } from './supervisor-client.ts';
+
+/** Between two tries while the agent is not ready, on top of what the supervisor waits. */
+const WAITING_MS = 100;
 
 /** Between two tries while there is no connection: a cold pod's supervisor is about to start. */
 const RETRY_MS = { first: 20, longest: 500, factor: 1.5 };
@@ -27,9 +31,9 @@ export interface Address {
 export interface Order {
   sessionUid: string;
   to: Address;
-  request: Omit<BindRequest, 'body' | 'startTimeoutSeconds'>;
-  /** Reads the body, when it is needed. */
-  body: () => Promise<Buffer>;
+  request: Omit<BindRequest, 'body' | 'headers' | 'startTimeoutSeconds'>;
+  /** Reads what the agent is told, when it is needed. */
+  message: () => Promise<Message>;
   /** The agent must have been told by then; Unix milliseconds. */
   startBy: number;
 }
@@ -38,7 +42,9 @@ interface Entry {
   podUid: string;
   stop: AbortController;
   startedAt?: number;
+  /** A byte has left this process. */
   sent: boolean;
+  expired?: true;
   unreachableSince?: number;
   problem?: string;
 }
@@ -86,9 +92,11 @@ export class Deliverer {
     const stopAskedAt = this.#stopAsked.get(sessionUid);
     const asked = stopAskedAt === undefined ? {} : { stopAskedMsAgo: this.#clock.monotonic() - stopAskedAt };
     if (entry?.podUid !== podUid) return stopAskedAt === undefined ? undefined : { sent: true, ...asked };
-    const { startedAt, sent, unreachableSince, problem } = entry;
+    const { startedAt, expired, unreachableSince, problem } = entry;
     return {
-      sent,
+      // What another leader has bound, it may have told.
+      sent: entry.sent || this.#boundHere.get(sessionUid) !== podUid,
+      ...(expired && { expired }),
       ...asked,
       ...(startedAt !== undefined && { startedAt }),
       ...(problem !== undefined && { problem }),
@@ -105,12 +113,25 @@ export class Deliverer {
     const entry: Entry = {
       podUid: to.podUid,
       stop: new AbortController(),
-      sent: this.#boundHere.get(sessionUid) !== to.podUid,
+      sent: false,
     };
     this.#entries.set(sessionUid, entry);
     void this.#run(order, entry).catch((error: unknown) => {
       if (!entry.stop.signal.aborted) this.#logger.error({ err: error, session: sessionUid }, 'delivery failed');
     });
+  }
+
+  /**
+   * Tells this pod nothing any more, if it has been told nothing.
+   *
+   * @returns false when it may have been told
+   */
+  giveUp(sessionUid: string, podUid: string): boolean {
+    const entry = this.#entries.get(sessionUid);
+    if (entry?.podUid !== podUid) return true; // Nothing was begun, so what was planned on still holds.
+    if (entry.sent) return false;
+    entry.stop.abort();
+    return true;
   }
 
   /** Asks the supervisor, once, to end the session. Whether it does is seen in its pod. */
@@ -143,32 +164,40 @@ export class Deliverer {
     const { signal } = entry.stop;
     for (let delay = RETRY_MS.first; !signal.aborted; delay = Math.min(delay * RETRY_MS.factor, RETRY_MS.longest)) {
       const remaining = (order.startBy - this.#clock.now()) / 1000;
-      if (remaining <= 0) return;
+      if (remaining <= 0) {
+        entry.expired = true;
+        this.#wake(order.sessionUid);
+        return;
+      }
       const answer = await this.#try(order, entry, remaining);
       if (signal.aborted) return;
-      if (answer?.kind === 'answered' && answer.reply.state !== 'waiting') {
+      this.#note(order, entry, answer);
+      if (answer.kind === 'answered' && answer.reply.state !== 'waiting') {
         // Without a time it ended before it began: its termination message says how.
         if (answer.reply.startedAt !== undefined) entry.startedAt = answer.reply.startedAt;
         this.#wake(order.sessionUid);
         return;
       }
-      this.#note(order, entry, answer);
-      if (answer?.kind !== 'answered') await sleep(this.#clock, delay, signal);
+      // A supervisor has waited for its agent before it says so; whoever else has its port may answer at once.
+      await sleep(this.#clock, answer.kind === 'answered' ? WAITING_MS : delay, signal);
     }
   }
 
-  async #try(order: Order, entry: Entry, startTimeoutSeconds: number): Promise<SupervisorAnswer | undefined> {
+  async #try(order: Order, entry: Entry, startTimeoutSeconds: number): Promise<SupervisorAnswer> {
     const { sessionUid, to, request } = order;
-    let bytes: Buffer;
+    let message: Message;
     try {
-      bytes = await abortable(order.body(), entry.stop.signal);
+      message = await abortable(order.message(), entry.stop.signal);
     } catch (error) {
       if (entry.stop.signal.aborted) throw error;
       return { kind: 'refused', status: 0, message: `the body cannot be read: ${(error as Error).message}` };
     }
-    const bind: BindRequest = { ...request, body: bytes.toString('base64'), startTimeoutSeconds };
+    const { headers, bytes } = message;
+    const bind: BindRequest = { ...request, headers, body: bytes.toString('base64'), startTimeoutSeconds };
     const body = JSON.stringify(bind);
-    const token = await this.#signer.sign({ podUid: to.podUid, sessionUid, operation: 'bind', body }, to.kids);
+    const token = await this.#signer
+      .sign({ podUid: to.podUid, sessionUid, operation: 'bind', body }, to.kids)
+      .catch(() => undefined);
     if (token === undefined) return { kind: 'refused', status: 401, message: 'the pod trusts none of our keys' };
     const onSend = (): void => {
       entry.sent = true;
@@ -176,13 +205,13 @@ export class Deliverer {
     return this.#call({ method: 'PUT', host: to.host, token, body, signal: entry.stop.signal, onSend });
   }
 
-  #note(order: Order, entry: Entry, answer: SupervisorAnswer | undefined): void {
-    if (answer?.kind === 'unreachable') {
+  #note(order: Order, entry: Entry, answer: SupervisorAnswer): void {
+    if (answer.kind === 'unreachable') {
       entry.unreachableSince ??= this.#clock.monotonic();
       // Perhaps it is to be given up.
       if (this.#clock.monotonic() - entry.unreachableSince >= UNREACHABLE_MS) this.#wake(order.sessionUid);
     } else delete entry.unreachableSince;
-    if (answer === undefined || answer.kind === 'answered') delete entry.problem;
+    if (answer.kind === 'answered') delete entry.problem;
     else entry.problem = `its supervisor at ${order.to.host}: ${answer.message}`;
   }
 }

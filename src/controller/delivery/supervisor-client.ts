@@ -60,6 +60,11 @@ export const callSupervisor: CallSupervisor = ({ method, host, token, body = '',
       socket.setNoDelay(true);
       socket.once('connect', () => {
         clearTimeout(timer);
+        // Given up in this very moment.
+        if (signal.aborted) {
+          call.destroy();
+          return;
+        }
         socket.setTimeout(ANSWER_TIMEOUT_MS, () => call.destroy(new Error('no answer in time')));
         sent = true;
         onSend();

@@ -3,8 +3,9 @@ import { KubeError } from '../../kube/errors.ts';
 import type { Secret } from '../../kube/objects.ts';
 import { FakeClock } from '../../kube/testing/fake-clock.ts';
 import { KeyRing } from './key-ring.ts';
-import { keysData, KEYS_FILE } from './key-set.ts';
-import { KEEP_MS } from './plan-keys.ts';
+import { seal } from '../../sealing/sealing.ts';
+import { keysData, purposes } from './key-set.ts';
+import { KEEP_MS, KEEP_SEALING_MS } from './plan-keys.ts';
 import { SecretServer, textOf } from './testing/secret-server.ts';
 
 const ref = { namespace: 'system', name: 'keys' };
@@ -80,6 +81,25 @@ describe('at the start', () => {
     expect(server.writes).toBe(1);
   });
 
+  it('a key to open with is added where an earlier version made none, and those that sign stay', async () => {
+    const { kids } = await loaded();
+    server.put({ ...(server.secret as Secret), data: { 'keys.json': server.secret?.data?.['keys.json'] ?? '' } });
+    server.annotate({ mine: 'stays', 'bullpen.dev/rotate': 'later' });
+    const ring = await loaded();
+    expect(ring.kids).toEqual(kids);
+    expect(ring.sealingKey).toMatchObject({ kty: 'OKP', crv: 'X25519' });
+    expect(server.secret?.metadata.annotations).toEqual({ mine: 'stays', 'bullpen.dev/rotate': 'later' });
+    expect(server.writes).toBe(2);
+    expect((await loaded()).sealingKey).toEqual(ring.sealingKey);
+    expect(server.writes).toBe(2);
+  });
+
+  it('it rejects, and says where, when the keys to open with cannot be used', async () => {
+    await loaded();
+    server.put({ ...(server.secret as Secret), data: { ...server.secret?.data, ...keysData('sealing', []) } });
+    await expect(loaded()).rejects.toThrow(/holds no keys that can be used \(sealing\.json\)/);
+  });
+
   it('those that another has made at the same moment are taken', async () => {
     const other = await loaded();
     server.failures = [[404, 'NotFound']];
@@ -107,7 +127,7 @@ describe('at the start', () => {
   });
 
   it('it rejects, and says what to do, when the Secret holds something else, which it leaves there', async () => {
-    server.put({ metadata: { name: 'keys' } as Secret['metadata'], data: { [KEYS_FILE]: 'bm9uc2Vuc2U=' } });
+    server.put({ metadata: { name: 'keys' } as Secret['metadata'], data: { [purposes.signing.file]: 'bm9uc2Vuc2U=' } });
     await expect(loaded()).rejects.toThrow(/system\/keys.*holds no keys that can be used.*delete it/);
     expect(textOf(server.secret)).toBe('nonsense');
   });
@@ -155,6 +175,31 @@ describe('while it runs', () => {
     expect(ring.kids).toEqual([fresh]);
   });
 
+  it('what was sealed opens, also with the key of before, for a day after there is a newer one', async () => {
+    const { ring, changes } = await running();
+    const context = { namespace: 'calls', agent: 'echo', session: 'call' };
+    const sealWith = async (key = ring.sealingKey): Promise<string> => {
+      if (key === undefined) throw new Error('there is no key');
+      return await seal({ headers: {}, body: Buffer.from('hello') }, context, key);
+    };
+    const before = await sealWith();
+    server.annotate({ 'bullpen.dev/rotate': '' });
+    await look(() => changes.length === 1);
+    const after = await sealWith();
+    expect(textOf(server.secret, 'sealing').match(/"kid"/g)).toHaveLength(2);
+    for (const text of [before, after]) expect(await ring.open(text, context)).toMatchObject({ ok: true });
+    expect(await ring.open(before, { ...context, session: 'other' })).toEqual({ ok: false, problem: 'NotForThis' });
+
+    // In one step, and not look by look.
+    clock.advance(KEEP_SEALING_MS - LOOK_MS);
+    await expect.poll(() => ring.kids.length, { interval: 2 }).toBe(1);
+    await clock.untilTimer(LOOK_MS);
+    expect(await ring.open(before, context)).toMatchObject({ ok: true });
+    await look(() => textOf(server.secret, 'sealing').match(/"kid"/g)?.length === 1);
+    await expect.poll(() => ring.open(before, context)).toEqual({ ok: false, problem: 'UnknownKey' });
+    expect(await ring.open(after, context)).toMatchObject({ ok: true });
+  });
+
   it('a request for a key survives a change by somebody else at the same moment', async () => {
     const { ring, changes } = await running();
     server.annotate({ 'bullpen.dev/rotate': 'now' });
@@ -194,7 +239,7 @@ describe('while it runs', () => {
   it.each<[string, () => void, RegExp]>([
     [
       'a Secret that holds something else',
-      () => server.put({ ...(server.secret as Secret), data: { ...keysData([]) } }),
+      () => server.put({ ...(server.secret as Secret), data: { ...keysData('signing', []) } }),
       /^error .*delete it for new ones/,
     ],
     ['a right that was taken away', () => (server.failures = [[403, 'Forbidden']]), /^error .*Forbidden/],

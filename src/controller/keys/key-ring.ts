@@ -1,20 +1,11 @@
-import { annotations } from '../../api/names.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import { sleep, type Clock } from '../../kube/clock.ts';
-import { isAlreadyExists, isConflict, isForbidden, isNotFound, KubeError } from '../../kube/errors.ts';
+import { isConflict, isForbidden, KubeError } from '../../kube/errors.ts';
 import type { Logger } from '../../kube/logger.ts';
-import type { Secret } from '../../kube/objects.ts';
-import { secrets } from '../../kube/resources.ts';
-import {
-  keysData,
-  makeKey,
-  newKeysSecret,
-  readKeys,
-  type PrivateJwk,
-  type PublicKey,
-  type SigningKey,
-} from './key-set.ts';
-import { planKeys, type KeySituation } from './plan-keys.ts';
+import { open, type Opened, type SealingContext } from '../../sealing/sealing.ts';
+import { KeySecret, type Found } from './key-secret.ts';
+import type { KeyPair, PublicKey } from './key-set.ts';
+import type { KeySituation } from './plan-keys.ts';
 import { signToken, type TokenRequest } from './token.ts';
 
 /** How often the Secret is looked at. */
@@ -31,28 +22,26 @@ export interface KeyRingOptions {
   logger: Logger;
 }
 
-/** A Secret and the keys in it. */
-interface Found {
-  secret: Secret;
-  stored: PrivateJwk[];
-}
-
 /**
- * The keys with which the controller signs what it asks of pods. They are in one Secret, which the leader makes when there is none, and
- * which outlives it. Only the leader may use a ring: it writes.
+ * The keys with which the controller signs what it asks of pods, and those with which it opens what was sealed for it. They are in one
+ * Secret, which the leader makes when there is none, and which outlives it. Only the leader may use a ring: it writes.
  *
- * - The annotation `bullpen.dev/rotate` on the Secret asks for a new key. It comes first, and pods made from then on trust it as well as
- *   the old ones; see `planKeys` for when those go.
- * - A Secret that has been deleted is made again, with a new key alone: pods that trust none but the old ones take nothing more from us.
+ * - The annotation `bullpen.dev/rotate` on the Secret asks for new keys. They come first: pods made from then on trust the new one as
+ *   well as the old ones, and what was sealed with an old one still opens; see `planKeys` for when those go.
+ * - A Secret that has been deleted is made again, with new keys alone: pods that trust none but the old ones take nothing more from us,
+ *   and what was sealed with those opens no more.
  * - One that cannot be read is left as it is, and the keys of before stay in use.
  */
 export class KeyRing {
   readonly #options: KeyRingOptions;
+  readonly #secret: KeySecret;
   readonly #listeners = new Set<() => void>();
-  #keys: readonly SigningKey[] = [];
+  #keys: readonly KeyPair[] = [];
+  #sealing: readonly KeyPair<'sealing'>[] = [];
 
   constructor(options: KeyRingOptions) {
     this.#options = options;
+    this.#secret = new KeySecret(options);
   }
 
   /** For pods that are made now, newest first; none before {@link load}. */
@@ -60,12 +49,17 @@ export class KeyRing {
     return this.#keys.map(({ publicKey }) => publicKey);
   }
 
-  /** The ids of the keys, newest first. */
+  /** For whoever seals, the newest; undefined before {@link load}. */
+  get sealingKey(): PublicKey<'sealing'> | undefined {
+    return this.#sealing[0]?.publicKey;
+  }
+
+  /** The ids of the keys that sign, newest first. */
   get kids(): string[] {
     return this.publicKeys.map(({ kid }) => kid);
   }
 
-  /** Calls back whenever other keys are in use. Returns what ends that. */
+  /** Calls back whenever other keys sign. Returns what ends that. */
   onChanged(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -81,20 +75,28 @@ export class KeyRing {
     return key && (await signToken(key, request, this.#options.clock.now()));
   }
 
+  /** Opens what was sealed for this Session, with whichever of the keys it was. Never rejects. */
+  async open(jwe: string, context: SealingContext): Promise<Opened> {
+    const keys = this.#sealing.map(({ publicKey: { kid }, privateKey }) => ({ kid, privateKey }));
+    return await open(jwe, context, keys);
+  }
+
   /**
-   * Reads the keys, or makes the first one. While the API server cannot be asked it keeps trying; it rejects when there are no keys to
+   * Reads the keys, or makes the first ones. While the API server cannot be asked it keeps trying; it rejects when there are no keys to
    * be had until somebody does something, and says what.
    */
   async load(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     for (;;) {
       try {
-        await this.#look(signal);
+        this.#adopt(await this.#secret.look(signal));
         return;
       } catch (error) {
         signal.throwIfAborted();
         if (isForbidden(error))
-          throw new Error(`may not get or create ${this.#name}: see the rights in docs/security.md`, { cause: error });
+          throw new Error(`may not get or create ${this.#secret.name}: see the rights in docs/security.md`, {
+            cause: error,
+          });
         if (!(error instanceof KubeError)) throw error;
         logger.warn({ err: error }, 'the signing keys could not be read; trying again');
       }
@@ -107,12 +109,15 @@ export class KeyRing {
    * no harm: it holds for the Secret as it was, and the next leader reads what is there.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { clock, kidsInUse, logger } = this.#options;
     for (;;) {
       await sleep(clock, LOOK_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
       try {
-        await this.#tend(await this.#look(signal), signal);
+        const found = await this.#secret.look(signal);
+        this.#adopt(found);
+        const tended = await this.#secret.tend(found, kidsInUse(), signal);
+        if (tended !== undefined) this.#adopt(tended);
       } catch (error) {
         // Somebody else has just changed it: the next look shows what it says now.
         if (signal.aborted || isConflict(error)) continue;
@@ -121,76 +126,18 @@ export class KeyRing {
     }
   }
 
-  /** Takes over what the Secret says, and makes it when there is none. */
-  async #look(signal: AbortSignal): Promise<Found> {
-    const secret = (await this.#read(signal)) ?? (await this.#create(signal));
-    const found = await readKeys(secret);
-    if (found === undefined) {
-      throw new Error(
-        `${this.#name} holds no keys that can be used: put back what was in it, or delete it for new ones, which pods of before do not trust`,
-      );
-    }
-    this.#adopt(found.keys);
-    return { secret, stored: found.stored };
-  }
-
-  async #read(signal: AbortSignal): Promise<Secret | undefined> {
-    const { api, secret } = this.#options;
-    try {
-      return await api.get(secrets, secret, { signal });
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
-  }
-
-  async #create(signal: AbortSignal): Promise<Secret> {
-    const { api, clock, logger, secret } = this.#options;
-    const wanted = newKeysSecret(secret.name, [await makeKey(clock.now())]);
-    try {
-      const created = await api.create(secrets, secret.namespace, wanted, { signal });
-      logger.info({ secret: secret.name }, 'made the Secret of the signing keys, which was not there');
-      return created;
-    } catch (error) {
-      if (isAlreadyExists(error)) return await api.get(secrets, secret, { signal });
-      throw error;
-    }
-  }
-
-  /** Adds and drops keys where that is due. */
-  async #tend({ secret, stored }: Found, signal: AbortSignal): Promise<void> {
-    const { api, clock, kidsInUse } = this.#options;
-    const { [annotations.rotate]: rotate, ...others } = secret.metadata.annotations ?? {};
-    const plan = planKeys({
-      keys: stored.map(({ kid, createdAt }) => ({ kid, createdAt: Date.parse(createdAt) })),
-      rotate: rotate !== undefined,
-      kidsInUse: kidsInUse(),
-      now: clock.now(),
-    });
-    if (plan === undefined) return;
-    const made = plan.make ? [await makeKey(clock.now())] : [];
-    const next = [...made, ...stored.filter(({ kid }) => plan.keep.includes(kid))];
-    // With its resource version, so that nobody's change is lost.
-    const replacement = {
-      ...secret,
-      metadata: { ...secret.metadata, annotations: others },
-      data: { ...secret.data, ...keysData(next) },
-    };
-    const replaced = await readKeys(await api.replace(secrets, replacement, { signal }));
-    if (replaced !== undefined) this.#adopt(replaced.keys);
-  }
-
-  #adopt(keys: readonly SigningKey[]): void {
-    const before = this.kids.join();
-    this.#keys = keys;
-    const { kids } = this;
-    if (kids.join() === before) return;
-    this.#options.logger.info({ kids }, 'other signing keys are in use');
+  #adopt({ signing, sealing }: Found): void {
+    const before = { kids: this.kids.join(), sealingKids: this.#sealingKids.join() };
+    this.#keys = signing.keys;
+    this.#sealing = sealing.keys;
+    const [kids, sealingKids] = [this.kids, this.#sealingKids];
+    if (kids.join() === before.kids && sealingKids.join() === before.sealingKids) return;
+    this.#options.logger.info({ kids, sealingKids }, 'other keys are in use');
+    if (kids.join() === before.kids) return;
     for (const listener of this.#listeners) listener();
   }
 
-  get #name(): string {
-    const { namespace, name } = this.#options.secret;
-    return `the Secret ${namespace}/${name} of the signing keys`;
+  get #sealingKids(): string[] {
+    return this.#sealing.map(({ publicKey }) => publicKey.kid);
   }
 }

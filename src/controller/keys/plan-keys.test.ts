@@ -8,7 +8,7 @@ const LONG_AGO = NOW - KEEP_MS;
 const keys = (made: Record<string, number>) => Object.entries(made).map(([kid, createdAt]) => ({ kid, createdAt }));
 const pods = (...kids: string[][]): ReadonlySet<string>[] => kids.map((list) => new Set(list));
 const plan = (made: Record<string, number>, kidsInUse: ReadonlySet<string>[] | undefined, rotate = false) =>
-  planKeys({ keys: keys(made), rotate, kidsInUse, now: NOW });
+  planKeys({ keys: keys(made), keepMs: KEEP_MS, rotate, kidsInUse, now: NOW });
 
 describe('the keys', () => {
   it('stay as they are while nobody asks for anything, whatever their age', () => {

@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose';
 import { bodyDigest, signers } from '../../supervisor/wire.ts';
-import type { SigningKey } from './key-set.ts';
+import type { KeyPair } from './key-set.ts';
 
 /** How long a token may be used. The pod allows for a clock that differs from ours. */
 const TOKEN_SECONDS = 60;
@@ -14,7 +14,7 @@ export interface TokenRequest {
 }
 
 /** The token that a supervisor demands; see `tokenClaims`. `now` is in milliseconds since the epoch. */
-export async function signToken(key: SigningKey, request: TokenRequest, now: number): Promise<string> {
+export async function signToken(key: KeyPair, request: TokenRequest, now: number): Promise<string> {
   const { podUid, sessionUid, operation, body } = request;
   return await new SignJWT({ op: operation, ...(body !== undefined && { body: bodyDigest(body) }) })
     .setProtectedHeader({ alg: 'EdDSA', kid: key.publicKey.kid })

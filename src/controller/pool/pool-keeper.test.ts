@@ -18,6 +18,8 @@ import { PoolKeeper, type PoolReport } from './pool-keeper.ts';
 const KEY = `${NAMESPACE}/echo`;
 const quota = () => errorFromAnswer('create', 403, 'pods "p" is forbidden: exceeded quota: small', undefined);
 const invalid = () => errorFromAnswer('create', 422, 'Pod is invalid', undefined);
+const changed = () => errorFromAnswer('delete', 409, '', undefined);
+const gone = () => errorFromAnswer('delete', 404, '', undefined);
 const lost = () => clientError('create', 'ConnectionLost', 'unknown');
 
 interface Deletion extends DeleteOptions {
@@ -37,6 +39,9 @@ let logged: string[];
 /** What becomes of the next creations and deletions; without a word they succeed. */
 let creating: ((pod: NewObject<Pod>) => Promise<Pod>)[];
 let deleting: (() => Promise<Pod | undefined>)[];
+/** What a fresh read finds, by name; without one there is no such pod. */
+let readings: Record<string, () => Promise<Pod>>;
+let reads: string[];
 let lead: AbortController;
 
 beforeEach(() => {
@@ -56,6 +61,8 @@ beforeEach(() => {
   logged = [];
   creating = [];
   deleting = [];
+  readings = {};
+  reads = [];
   lead = new AbortController();
   let version = 100;
   const succeed = ({ metadata }: NewObject<Pod>): Promise<Pod> =>
@@ -67,6 +74,10 @@ beforeEach(() => {
       }),
     );
   const api = {
+    get: (_resource: unknown, { name }: ObjectRef) => {
+      reads.push(name);
+      return (readings[name] ?? (() => Promise.reject(gone())))();
+    },
     create: (_resource: unknown, _namespace: string, pod: NewObject<Pod>) => {
       created.push(pod.metadata.name ?? '');
       return (creating.shift() ?? succeed)(pod);
@@ -105,6 +116,10 @@ beforeEach(() => {
 
 function have(...pods: Pod[]): void {
   caches.pods.replaceAll(pods, '50');
+}
+
+function withVersion(pod: Pod, resourceVersion: string): Pod {
+  return { ...pod, metadata: { ...pod.metadata, resourceVersion } };
 }
 
 /** One look, as the agent loop takes it. */
@@ -164,6 +179,14 @@ describe('a pool that has too few pods', () => {
     clock.advance(100);
     await keep({ minAgents: 2, maxAgents: 10 });
     expect(created).toHaveLength(2);
+  });
+
+  it('comes again for what it puts off, and for nothing else', async () => {
+    expect((await keep({ minAgents: 1, maxAgents: 10 }, 1)).requeueAfterMs).toBe(100);
+    clock.advance(50);
+    expect((await keep({ minAgents: 1, maxAgents: 10 })).requeueAfterMs).toBe(50);
+    have(makeWarmPod('a'));
+    expect((await keep({ minAgents: 1, maxAgents: 10 }, 1)).requeueAfterMs).toBeUndefined();
   });
 
   it('makes nothing more once this process leads no longer, and forgets what it meant to make', async () => {
@@ -239,11 +262,55 @@ describe('a pod that is to go', () => {
     expect(deletions).toHaveLength(1);
   });
 
-  it('is looked at again when it has changed, and nobody is told', async () => {
-    deleting = [() => Promise.reject(errorFromAnswer('delete', 409, '', undefined))];
+  it('is read afresh when it has changed, and then looked at again; nobody is told', async () => {
+    deleting = [() => Promise.reject(changed())];
+    const old = makeWarmPod('old', { revision: 'rev-1' });
+    readings = { old: () => Promise.resolve(withVersion(old, '60')) };
+    have(old);
+    await keep({ minAgents: 0, maxAgents: 10 });
+    expect(logged).toEqual([]);
+    expect(woken).toEqual([KEY]);
+    await keep({ minAgents: 0, maxAgents: 10 });
+    expect(deletions.map(({ resourceVersion }) => resourceVersion)).toEqual(['5', '60']);
+    expect(reads).toEqual(['old']);
+  });
+
+  it('stays where that shows that a Session has got it, also while the watch is late', async () => {
+    deleting = [() => Promise.reject(changed())];
+    const old = makeWarmPod('old', { revision: 'rev-1' });
+    const busy = { ...old.metadata.labels, 'bullpen.dev/state': 'busy' };
+    readings = { old: () => Promise.resolve(withVersion(makeWarmPod('old', { metadata: { labels: busy } }), '60')) };
+    have(old);
+    await keep({ minAgents: 0, maxAgents: 10 });
+    await keep({ minAgents: 0, maxAgents: 10 });
+    expect(deletions).toHaveLength(1);
+    expect(names()).toEqual([]);
+  });
+
+  it.for([gone, changed])('is nobody’s concern when it is gone already (%o)', async (refusal) => {
+    deleting = [() => Promise.reject(refusal())];
     have(makeWarmPod('old', { revision: 'rev-1' }));
     await keep({ minAgents: 0, maxAgents: 10 });
     expect(logged).toEqual([]);
+    expect(woken).toEqual([KEY]);
+  });
+
+  it.for([
+    ['may not be deleted', () => errorFromAnswer('delete', 403, 'forbidden', undefined), undefined],
+    ['has an API server that does not answer', lost, undefined],
+    ['has changed and cannot be read', changed, lost],
+  ] as const)('is tried again a while later when it %s', async ([, refusal, reading]) => {
+    deleting = [() => Promise.reject(refusal())];
+    if (reading !== undefined) readings = { old: () => Promise.reject(reading()) };
+    have(makeWarmPod('old', { revision: 'rev-1' }));
+    await keep({ minAgents: 0, maxAgents: 10 });
+    expect(logged).toEqual(['cannot delete a warm pod']);
+    expect(woken).toEqual([]);
+    await clock.advanceAsync(4999);
+    await keep({ minAgents: 0, maxAgents: 10 });
+    expect(deletions).toHaveLength(1);
+    expect(names()).toEqual(['old']);
+    await clock.advanceAsync(1);
     expect(woken).toEqual([KEY]);
     await keep({ minAgents: 0, maxAgents: 10 });
     expect(deletions).toHaveLength(2);
@@ -302,6 +369,18 @@ describe('pods that end while they wait', () => {
     clock.advance(report.requeueAfterMs ?? NaN);
     await keep({ minAgents: 1, maxAgents: 10 });
     expect(created).toHaveLength(1);
+  });
+
+  it('are made again slowly also while others are ready', async () => {
+    const ended = (name: string): Pod => makeWarmPod(name, { phase: 'Failed', ready: false });
+    have(makeWarmPod('good'));
+    await keep({ minAgents: 1, maxAgents: 10 });
+    have(makeWarmPod('good'), ended('a'));
+    const first = await keep({ minAgents: 2, maxAgents: 10 });
+    have(makeWarmPod('good'), ended('a'), ended('b'));
+    const second = await keep({ minAgents: 2, maxAgents: 10 });
+    expect(created).toEqual([]);
+    expect(second.requeueAfterMs).toBeGreaterThan(first.requeueAfterMs ?? NaN);
   });
 
   it('of an earlier revision are no reason to wait', async () => {

@@ -5,7 +5,7 @@ import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
 import { isConflict, isNotFound, isOutcomeUnknown, KubeError } from '../../kube/errors.ts';
 import type { Logger } from '../../kube/logger.ts';
-import type { Pod } from '../../kube/objects.ts';
+import type { Node, Pod } from '../../kube/objects.ts';
 import { pods as podResource, refOf } from '../../kube/resources.ts';
 import { warmPodName } from '../../pods/names.ts';
 import type { Serving } from '../agent-state.ts';
@@ -17,10 +17,13 @@ import { Background } from './background.ts';
 import { PoolMemory } from './pool-memory.ts';
 import { planPool, type PoolPlan } from './pool-plan.ts';
 import { lateInMs, poolProblem } from './pool-problem.ts';
-import { describeWarmPod, isWarm, type WarmPod } from './warm-pods.ts';
+import { describeWarmPod, isWarm, warmFacts, type WarmFacts, type WarmPod } from './warm-pods.ts';
 
 /** Requests for pools that may be under way at one time: sessions come first. */
 const PARALLEL = 4;
+
+/** After a deletion that failed. */
+const DELETE_AGAIN_MS = 5_000;
 
 /** What the status of an Agent says of its pool. */
 export interface PoolReport {
@@ -55,6 +58,7 @@ export class PoolKeeper {
   readonly #wake: (agentKey: string) => void;
   readonly #background = new Background(PARALLEL);
   readonly #memories = new Map<string, PoolMemory>();
+  readonly #facts = new WeakMap<Pod, WarmFacts>();
   /** Pods whose deletion is under way, by uid. */
   readonly #removing = new Set<string>();
 
@@ -86,12 +90,15 @@ export class PoolKeeper {
   /** The pods of an Agent that wait and whose claim is not under way. */
   idle(agentKey: string, revision: string): WarmPod[] {
     const kids = this.#kids();
+    const nodeOf = (name: string): Node | undefined => this.#caches.nodes.get(name);
     const claimed = new Set(this.#pending.ofAgent(agentKey).map(({ name }) => name));
     return this.#caches.pods
       .byIndex(INDEX.liveByAgent, agentKey)
       .filter((pod) => isWarm(pod) && !claimed.has(pod.metadata.name))
       .map((pod) => {
-        const described = describeWarmPod(pod, { revision, kids, nodeOf: (name) => this.#caches.nodes.get(name) });
+        const facts = this.#facts.get(pod) ?? warmFacts(pod);
+        this.#facts.set(pod, facts);
+        const described = describeWarmPod(pod, facts, { revision, kids, nodeOf });
         return this.#removing.has(pod.metadata.uid) ? { ...described, leaving: true, usable: false } : described;
       });
   }
@@ -117,11 +124,12 @@ export class PoolKeeper {
     memory.look({ started: view.started, ready: plan.ready, ended: this.#ended(agentKey, verdict.revision) });
     const surplus = memory.cooledDown(plan.surplus.length, spec.scaling.cooldownSeconds);
     for (const { pod } of [...plan.remove, ...plan.surplus.slice(0, surplus)]) this.#remove(agentKey, pod);
-    if (plan.create > 0 && memory.mayCreate()) {
+    const held = plan.create > 0 && !memory.mayCreate();
+    if (plan.create > 0 && !held) {
       memory.creates();
       for (let count = 0; count < plan.create; count += 1) this.#create(agentKey, agent, verdict, memory, signal);
     }
-    return this.#report(plan, view.idle, memory, spec.startTimeoutSeconds);
+    return this.#report(plan, view.idle, memory, { held, startTimeoutSeconds: spec.startTimeoutSeconds });
   }
 
   /** The Agent is gone: what waited for its sessions goes too. */
@@ -138,11 +146,16 @@ export class PoolKeeper {
       .map(({ metadata }) => metadata.uid);
   }
 
-  #report(plan: PoolPlan, idle: readonly WarmPod[], memory: PoolMemory, startTimeoutSeconds: number): PoolReport {
+  #report(
+    plan: PoolPlan,
+    idle: readonly WarmPod[],
+    memory: PoolMemory,
+    { held, startTimeoutSeconds }: { held: boolean; startTimeoutSeconds: number },
+  ): PoolReport {
     const now = this.#clock.now();
     const problem =
       plan.target > plan.ready ? (memory.problem ?? poolProblem(idle, startTimeoutSeconds, now)) : undefined;
-    const wakes = [memory.wakeAfterMs(plan.create > 0), lateInMs(idle, startTimeoutSeconds, now)];
+    const wakes = [memory.wakeAfterMs(held), lateInMs(idle, startTimeoutSeconds, now)];
     const wake = Math.min(...wakes.filter((ms) => ms !== undefined));
     return {
       target: plan.target,
@@ -200,16 +213,31 @@ export class PoolKeeper {
     if (this.#removing.has(uid)) return;
     this.#removing.add(uid);
     this.#background.run(async () => {
+      let againInMs = 0;
       try {
         const deleted = await this.#api.delete(podResource, refOf(pod), { uid, resourceVersion });
         if (deleted?.metadata.uid === uid) this.#caches.pods.writeThrough(deleted);
       } catch (error) {
-        if (!isNotFound(error) && !isConflict(error))
-          this.#logger.warn({ err: error, agent: agentKey, pod: pod.metadata.name }, 'cannot delete a warm pod');
-      } finally {
+        if (!isNotFound(error)) againInMs = await this.#missed(error, agentKey, pod);
+      }
+      this.#clock.setTimeout(() => {
         this.#removing.delete(uid);
         this.#wake(agentKey);
-      }
+      }, againInMs);
     });
+  }
+
+  /** It has changed, which the cache is to know before it is looked at again; or it may not be deleted, which takes time to change. */
+  async #missed(error: unknown, agentKey: string, pod: Pod): Promise<number> {
+    if (isConflict(error)) {
+      try {
+        this.#caches.pods.writeThrough(await this.#api.get(podResource, refOf(pod)));
+        return 0;
+      } catch (gone) {
+        if (isNotFound(gone)) return 0;
+      }
+    }
+    this.#logger.warn({ err: error, agent: agentKey, pod: pod.metadata.name }, 'cannot delete a warm pod');
+    return DELETE_AGAIN_MS;
   }
 }

@@ -14,6 +14,8 @@ const BACKOFF_MS = { first: 1_000, longest: 300_000 };
 export class PoolMemory {
   readonly #clock: Clock;
   readonly #random: () => number;
+  #now = 0;
+  #ready = 0;
   #notBefore = 0;
   #firstStart: number | undefined;
   #failures = 0;
@@ -33,20 +35,24 @@ export class PoolMemory {
   }
 
   /**
+   * Begins a look; all that is said until the next one holds for this moment.
+   *
    * @param seen.started how many Sessions have just got a pod
    * @param seen.ready how many pods of the wanted revision are ready
    * @param seen.ended uids of pods of that revision that ended while they waited
    */
   look({ started, ready, ended }: { started: number; ready: number; ended: readonly string[] }): void {
     const now = this.#clock.monotonic();
+    this.#now = now;
     if (started > 0) {
       this.#firstStart ??= now;
       this.#notBefore = Math.min(this.#firstStart + AFTER_START_MS.atMost, now + AFTER_START_MS.quiet);
     } else if (now >= this.#notBefore) this.#firstStart = undefined;
-    const news = ended.some((uid) => !(this.#ended?.has(uid) ?? false));
+    // That one has become ready shows that it can be done; that others still are shows nothing.
+    if (ready > this.#ready) this.#failures = 0;
+    this.#ready = ready;
+    if (ended.some((uid) => !(this.#ended?.has(uid) ?? false))) this.#backOff();
     this.#ended = new Set(ended);
-    if (news && ready === 0) this.#backOff();
-    else if (ready > 0 && this.#problem === undefined) this.#failures = 0;
   }
 
   /** Pods are being made: sessions that start from now on come first again. */
@@ -60,18 +66,18 @@ export class PoolMemory {
 
   failed(problem: { reason: PoolReason; message: string }): void {
     this.#problem = problem;
+    this.#now = this.#clock.monotonic();
     // Several that failed at one time are one failure.
-    if (this.#clock.monotonic() >= this.#retryAt) this.#backOff();
+    if (this.#now >= this.#retryAt) this.#backOff();
   }
 
   mayCreate(): boolean {
-    const now = this.#clock.monotonic();
-    return now >= this.#notBefore && now >= this.#retryAt;
+    return this.#now >= this.#notBefore && this.#now >= this.#retryAt;
   }
 
   /** How many pods have been surplus for the whole cooldown. */
   cooledDown(surplus: number, seconds: number): number {
-    const now = this.#clock.monotonic();
+    const now = this.#now;
     if (surplus === 0) {
       this.#surplus = undefined;
       return 0;
@@ -84,19 +90,21 @@ export class PoolMemory {
     return least;
   }
 
-  /** When to look again although nothing happens. */
-  wakeAfterMs(missing: boolean): number | undefined {
-    const now = this.#clock.monotonic();
+  /**
+   * When to look again although nothing happens.
+   *
+   * @param held whether pods are to be made, and may not be yet
+   */
+  wakeAfterMs(held: boolean): number | undefined {
     const times: number[] = [];
-    if (missing) times.push(Math.max(this.#notBefore, this.#retryAt) - now);
-    if (this.#surplus !== undefined) times.push(this.#surplus.since + this.#surplus.seconds * 1000 - now);
-    const ahead = times.filter((ms) => ms > 0);
-    return ahead.length === 0 ? undefined : Math.min(...ahead);
+    if (held) times.push(Math.max(this.#notBefore, this.#retryAt));
+    if (this.#surplus !== undefined) times.push(this.#surplus.since + this.#surplus.seconds * 1000);
+    return times.length === 0 ? undefined : Math.max(1, Math.min(...times) - this.#now);
   }
 
   #backOff(): void {
     const wait = Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
-    this.#retryAt = this.#clock.monotonic() + wait * (0.75 + this.#random() / 2);
+    this.#retryAt = this.#now + wait * (0.75 + this.#random() / 2);
   }
 }

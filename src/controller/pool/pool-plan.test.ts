@@ -101,6 +101,67 @@ describe('a pod where no Session may go', () => {
   });
 });
 
+describe('a pod on a node that leaves', () => {
+  it('goes at once, ready or not, however few there are', () => {
+    const cordoned = [true, false].map((isReady) => makeIdle(`ready-${isReady}`, { ready: isReady, node: 'cordoned' }));
+    const planned = plan({ minAgents: 2, maxAgents: 10 }, cordoned);
+    expect(named(planned.remove)).toEqual(['ready-true', 'ready-false']);
+    expect(planned.create).toBe(2);
+  });
+
+  it('goes also at the cap, and leaves the others alone', () => {
+    const planned = plan({ minAgents: 3, maxAgents: 3 }, [...earlier(2), makeIdle('cordoned', { node: 'cordoned' })]);
+    expect(named(planned.remove)).toEqual(['cordoned']);
+  });
+});
+
+describe('a pod on a node that is silent', () => {
+  const silent = (count: number, options: Parameters<typeof makeIdle>[1] = {}): WarmPod[] =>
+    Array.from({ length: count }, (_, i) =>
+      makeIdle(`silent-${i}`, { node: i % 2 ? 'unknown' : 'silent', ...options }),
+    );
+
+  it('is kept, and another is made for it', () => {
+    expect(plan({ minAgents: 3, maxAgents: 10 }, silent(3))).toMatchObject({ create: 3, remove: [], ready: 0 });
+    expect(plan({ minAgents: 3, maxAgents: 10 }, [...silent(3), ...starting(3)])).toMatchObject({
+      create: 0,
+      remove: [],
+    });
+    expect(plan({ minAgents: 1, maxAgents: 10 }, silent(1, { ready: false })).remove).toEqual([]);
+  });
+
+  it('goes, one by one, when the others are ready that were made for it', () => {
+    expect(plan({ minAgents: 3, maxAgents: 10 }, [...silent(3), ...ready(1), ...starting(2)]).remove).toHaveLength(1);
+    expect(plan({ minAgents: 3, maxAgents: 10 }, [...silent(3), ...ready(3)]).remove).toHaveLength(3);
+  });
+
+  it('is not needed beyond the target', () => {
+    expect(plan({ minAgents: 1, maxAgents: 10 }, silent(3)).remove).toHaveLength(2);
+  });
+
+  it('counts again as soon as its node answers', () => {
+    const back = silent(3, { node: 'node-1' });
+    expect(plan({ minAgents: 3, maxAgents: 10 }, back)).toMatchObject({ ready: 3, create: 0, remove: [] });
+  });
+
+  it('goes before one of an earlier revision, which can still serve', () => {
+    const planned = plan({ minAgents: 2, maxAgents: 10 }, [...earlier(1), ...silent(1), ...ready(1)]);
+    expect(named(planned.remove)).toEqual(['silent-0']);
+  });
+
+  it('makes room at the cap, one at a time', () => {
+    const full = { minAgents: 3, maxAgents: 3 };
+    expect(plan(full, silent(3)).remove).toHaveLength(1);
+    const going = makeIdle('going', { node: 'silent', metadata: { deletionTimestamp: at(2) } });
+    expect(plan(full, [...silent(2), going])).toMatchObject({ create: 0, remove: [] });
+  });
+
+  it('is not outdated for that', () => {
+    expect(plan({ minAgents: 3, maxAgents: 10 }, silent(3)).outdated).toBe(0);
+    expect(plan({ minAgents: 3, maxAgents: 10 }, silent(3, { revision: 'rev-1' })).outdated).toBe(3);
+  });
+});
+
 describe('a new revision', () => {
   it('is made beside the earlier one, which stays until it is ready', () => {
     const planned = plan({ minAgents: 3, maxAgents: 10 }, earlier(3));
@@ -151,6 +212,7 @@ describe('whatever a pool looks like', () => {
     keys: fc.constantFrom('c1', 'c1', 'c1', 'other'),
     metadata: fc.constantFrom({}, {}, { deletionTimestamp: at(2) }),
     readySince: fc.nat(9),
+    node: fc.constantFrom('node-1', 'node-1', 'silent', 'unknown', 'cordoned', null),
   });
   const views = fc
     .record({
@@ -173,6 +235,14 @@ describe('whatever a pool looks like', () => {
         expect(new Set(gone).size).toBe(gone.length);
         expect(gone.every(({ leaving }) => !leaving)).toBe(true);
         expect(planned.surplus.every(({ current, usable }) => current && usable)).toBe(true);
+        // What is of no use goes, and what may be missed stays, except for one at the cap.
+        expect(idle.filter(({ useless, leaving }) => useless && !leaving).every((each) => gone.includes(each))).toBe(
+          true,
+        );
+        const missed = planned.remove.filter(({ useless, ready: isReady, usable }) => !useless && (isReady || !usable));
+        const kept = idle.filter((each) => !each.leaving && (each.ready || !each.usable) && !gone.includes(each));
+        const blocked = planned.create === 0 && all >= maxAgents && planned.remove.length === 1;
+        if (missed.length > 0 && !blocked) expect(kept.length).toBeGreaterThanOrEqual(planned.target);
       }),
     );
   });
@@ -189,7 +259,7 @@ describe('whatever a pool looks like', () => {
           const fresh = Array.from({ length: planned.create }, () => makeIdle(`made-${(made += 1)}`));
           // What starts becomes ready, too.
           const next = [...left, ...fresh].map((each) =>
-            each.current && !each.ready ? makeIdle(each.pod.metadata.name) : each,
+            each.current && each.usable && !each.ready ? makeIdle(each.pod.metadata.name) : each,
           );
           const rests =
             planned.create === 0 && next.length === idle.length && next.every((each, i) => each === idle[i]);
@@ -197,7 +267,7 @@ describe('whatever a pool looks like', () => {
           if (rests) break;
         }
         expect(idle).toHaveLength(poolTarget(specOf({ minAgents, maxAgents }), busy));
-        expect(idle.every(({ current, ready: isReady }) => current && isReady)).toBe(true);
+        expect(idle.every(({ current, ready: isReady, usable }) => current && isReady && usable)).toBe(true);
       }),
     );
   });

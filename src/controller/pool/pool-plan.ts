@@ -26,7 +26,7 @@ export interface PoolPlan {
   ready: number;
   /** Pods to make now. */
   create: number;
-  /** Pods that nobody needs: of an earlier revision, or where no Session may go. */
+  /** Pods that nobody needs: of an earlier revision, or of no use. */
   remove: WarmPod[];
   /** Pods of the wanted revision beyond the target, the least useful first: they go after the cooldown. */
   surplus: WarmPod[];
@@ -39,34 +39,43 @@ const STARTING = { least: 10, part: 0.25 };
 
 export function planPool({ spec, idle, creating, pods, active }: PoolView): PoolPlan {
   const target = poolTarget(spec, active);
-  const staying = idle.filter(({ leaving }) => !leaving);
-  const unusable = staying.filter(({ usable }) => !usable);
+  const staying = idle.filter(({ leaving, useless }) => !leaving && !useless);
   const current = staying.filter((pod) => pod.usable && pod.current);
-  const outdated = staying.filter((pod) => pod.usable && !pod.current);
+  const others = staying.filter((pod) => !pod.usable || !pod.current);
   const ready = current.filter((pod) => pod.ready).length;
 
-  const stillServing = outdated.filter((pod) => pod.ready).sort(leastUsefulFirst);
-  const excess = Math.max(0, stillServing.length - Math.max(0, target - ready));
-  const neverReady = outdated.filter((pod) => !pod.ready);
-  const remove = [...unusable, ...neverReady, ...stillServing.slice(0, excess)];
+  // They are kept for as long as they may be missed: ready ones of an earlier revision, and those on a node that is silent.
+  const [kept, neverReady] = partition(others, (pod) => pod.ready || !pod.usable);
+  const excess = Math.max(0, kept.length - Math.max(0, target - ready));
+  const leastUseful = kept.sort(leastUsefulFirst);
+  const remove = [
+    ...idle.filter(({ leaving, useless }) => !leaving && useless),
+    ...neverReady,
+    ...leastUseful.slice(0, excess),
+  ];
 
   const starting = current.length - ready + creating;
   const missing = target - current.length - creating;
   const room = spec.scaling.maxAgents - pods;
   const pace = Math.max(STARTING.least, Math.ceil(target * STARTING.part)) - starting;
   const create = Math.max(0, Math.min(missing, room, pace));
-  // At the cap nothing new can start unless something old makes room, one at a time.
-  const blocked = missing > 0 && room <= 0 && starting <= 0 && remove.length === 0;
-  const oldest = stillServing[excess];
-  if (blocked && oldest !== undefined && staying.length === idle.length) remove.push(oldest);
+  // At the cap nothing new can start unless something old makes room: one, and the next when the new one is ready.
+  const blocked =
+    missing > 0 && room <= 0 && starting <= 0 && remove.length === 0 && !idle.some(({ leaving }) => leaving);
+  const first = leastUseful[0];
+  if (blocked && first !== undefined) remove.push(first);
   return {
     target,
     ready,
     create,
     remove,
     surplus: [...current].sort(leastUsefulFirst).slice(0, Math.max(0, current.length - target)),
-    outdated: outdated.length,
+    outdated: others.filter((pod) => !pod.current).length,
   };
+}
+
+function partition<T>(items: readonly T[], holds: (item: T) => boolean): [yes: T[], no: T[]] {
+  return [items.filter(holds), items.filter((item) => !holds(item))];
 }
 
 /** How many pods should wait while so many sessions are active. */
@@ -78,5 +87,10 @@ export function poolTarget({ scaling, paused, protocol }: AgentSpec, active: num
 }
 
 function leastUsefulFirst(a: WarmPod, b: WarmPod): number {
-  return Number(a.ready) - Number(b.ready) || b.restarts - a.restarts || b.readySince - a.readySince;
+  return (
+    Number(a.usable) - Number(b.usable) ||
+    Number(a.ready) - Number(b.ready) ||
+    b.restarts - a.restarts ||
+    b.readySince - a.readySince
+  );
 }

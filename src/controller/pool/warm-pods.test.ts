@@ -1,16 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import type { Node } from '../../kube/objects.ts';
+import type { Node, Pod } from '../../kube/objects.ts';
 import { KIDS, makeIdle, makeNode, makeWarmPod, REVISION, runningNow, waitingNow } from '../testing/http-objects.ts';
 import { at, EPOCH, makePod, makeSession } from '../testing/objects.ts';
-import { describeWarmPod, inClaimOrder, isWarm, type WarmPod } from './warm-pods.ts';
+import { describeWarmPod, inClaimOrder, isWarm, warmFacts, type WarmPod } from './warm-pods.ts';
 
 const restarted = { ...runningNow(9), restartCount: 1 };
 const order = (pods: WarmPod[], sessionsOn: Record<string, number> = {}): string[] =>
   inClaimOrder(pods, new Map(Object.entries(sessionsOn))).map(({ pod }) => pod.metadata.name);
 
+const described = (pod: Pod, view: Parameters<typeof describeWarmPod>[2]): WarmPod =>
+  describeWarmPod(pod, warmFacts(pod), view);
+
 describe('what a warm pod is good for', () => {
   const describePod = (options: Parameters<typeof makeWarmPod>[1], node: Node | undefined = makeNode('node-1')) =>
-    describeWarmPod(makeWarmPod('p', options), { revision: REVISION, kids: KIDS, nodeOf: () => node });
+    described(makeWarmPod('p', options), { revision: REVISION, kids: KIDS, nodeOf: () => node });
 
   it('is a Session at once when it is ready', () => {
     expect(describePod({ readySince: 7 })).toMatchObject({
@@ -31,7 +34,7 @@ describe('what a warm pod is good for', () => {
 
   it('is a Session soon also where no node has it yet', () => {
     const unscheduled = makeWarmPod('p', { ready: false, node: null });
-    expect(describeWarmPod(unscheduled, { revision: REVISION, kids: KIDS, nodeOf: () => undefined }).usable).toBe(true);
+    expect(described(unscheduled, { revision: REVISION, kids: KIDS, nodeOf: () => undefined }).usable).toBe(true);
   });
 
   it('is nothing when it leaves', () => {
@@ -41,8 +44,32 @@ describe('what a warm pod is good for', () => {
   it('is nothing on a node that leaves, falls silent, or is gone', () => {
     expect(describePod({}, makeNode('n', { unschedulable: true })).usable).toBe(false);
     expect(describePod({}, makeNode('n', { ready: false })).usable).toBe(false);
-    const gone = describeWarmPod(makeWarmPod('p'), { revision: REVISION, kids: KIDS, nodeOf: () => undefined });
+    const gone = described(makeWarmPod('p'), { revision: REVISION, kids: KIDS, nodeOf: () => undefined });
     expect(gone.usable).toBe(false);
+  });
+
+  it('is nothing any more on a node that leaves, and may be something again on one that is silent or unknown', () => {
+    const useless = (node: string | null) => makeIdle('p', { node }).useless;
+    expect(['cordoned', 'silent', 'unknown', 'node-1', null].map(useless)).toEqual([true, false, false, false, false]);
+  });
+
+  it('is nothing any more when it trusts none of our keys', () => {
+    expect(describePod({ keys: 'stolen' }).useless).toBe(true);
+    expect(describePod({ keys: '' }).useless).toBe(true);
+    expect(describePod({ keys: 'c0,c1' }).useless).toBe(false);
+  });
+
+  it('is known without looking at the pod again: only the nodes, the keys and the revision change', () => {
+    const pod = makeWarmPod('p', { readySince: 7 });
+    const facts = warmFacts(pod);
+    const nodeOf = () => makeNode('node-1');
+    expect(describeWarmPod(pod, facts, { revision: REVISION, kids: KIDS, nodeOf })).toMatchObject({
+      ready: true,
+      current: true,
+      usable: true,
+    });
+    expect(describeWarmPod(pod, facts, { revision: 'rev-3', kids: KIDS, nodeOf })).toMatchObject({ current: false });
+    expect(describeWarmPod(pod, facts, { revision: REVISION, kids: ['c9'], nodeOf })).toMatchObject({ useless: true });
   });
 
   it('is nothing when it trusts none of our keys, and is not taken for one of the wanted revision', () => {
@@ -111,6 +138,32 @@ describe('which pod a Session gets', () => {
   it('is the one that has been ready for longest on its node', () => {
     const pods = [9, 3, 6].map((readySince) => makeIdle(`since-${readySince}`, { readySince }));
     expect(order(pods)).toEqual(['since-3', 'since-6', 'since-9']);
+  });
+
+  it('is the one that has been ready for longest of all where the nodes have as many sessions', () => {
+    const pods = [makeIdle('a-9', { node: 'a', readySince: 9 }), makeIdle('b-3', { node: 'b', readySince: 3 })];
+    expect(order(pods)).toEqual(['b-3', 'a-9']);
+    expect(order([...pods].reverse())).toEqual(['b-3', 'a-9']);
+    expect(order(pods, { b: 1 })).toEqual(['a-9', 'b-3']);
+    const more = [
+      ...pods,
+      makeIdle('a-2', { node: 'a', readySince: 2 }),
+      makeIdle('b-8', { node: 'b', readySince: 8 }),
+    ];
+    expect(order(more)).toEqual(['a-2', 'b-3', 'b-8', 'a-9']);
+  });
+
+  it('is one that no node has taken only when there is no other, also when that was started again', () => {
+    const pods = [
+      makeIdle('nowhere', { ready: false, node: null }),
+      makeIdle('again', { ready: false, node: 'a', agent: restarted }),
+      makeIdle('starting', { ready: false, node: 'b' }),
+    ];
+    expect(order(pods, { a: 5, b: 5 })).toEqual(['starting', 'again', 'nowhere']);
+  });
+
+  it('is never one on a node that does not answer', () => {
+    expect(order(['silent', 'cordoned', 'unknown'].map((node) => makeIdle(node, { node })))).toEqual([]);
   });
 
   it('is each pod once, however many there are', () => {

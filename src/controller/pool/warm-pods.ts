@@ -12,8 +12,10 @@ export interface WarmPod {
   readySince: number;
   /** Of the revision that the Agent wants now. */
   current: boolean;
-  /** Whether a Session may get it at all: it stays, its node does, and it trusts a key of ours. */
+  /** Whether a Session may get it at all: it stays, its node answers, and it trusts a key of ours. */
   usable: boolean;
+  /** Of no use any more: its node is cordoned, or it trusts no key of ours. */
+  useless: boolean;
   leaving: boolean;
   restarts: number;
   /** What keeps it from being ready. */
@@ -27,25 +29,48 @@ export function isWarm({ metadata }: Pod): boolean {
   return metadata.labels?.[labels.state] === 'warm';
 }
 
+/** What a pod says of itself. A pod in the cache never changes, so this need not be found out again in every pass. */
+export interface WarmFacts {
+  ready: boolean;
+  readySince: number;
+  kids: readonly string[];
+  restarts: number;
+  cause: WaitCause | undefined;
+}
+
+export function warmFacts(pod: Pod): WarmFacts {
+  const ready = isReady(pod);
+  return {
+    ready,
+    readySince: ready ? readySinceOf(pod) : 0,
+    kids: kidsOfPod(pod),
+    restarts: agentStatus(pod)?.restartCount ?? 0,
+    cause: ready ? undefined : waitCause(pod),
+  };
+}
+
 /** What a live warm pod is good for. */
 export function describeWarmPod(
   pod: Pod,
+  { ready, readySince, kids: trustedKids, restarts, cause }: WarmFacts,
   { revision, kids, nodeOf }: { revision: string; kids: readonly string[]; nodeOf: NodeOf },
 ): WarmPod {
-  const node = pod.spec?.nodeName;
-  const ready = isReady(pod);
+  const name = pod.spec?.nodeName;
+  const node = name === undefined ? undefined : nodeOf(name);
   const leaving = isBeingDeleted(pod);
-  const trusted = kidsOfPod(pod).some((kid) => kids.includes(kid));
+  const cordoned = node?.spec?.unschedulable === true;
+  const trusted = trustedKids.some((kid) => kids.includes(kid));
   return {
     pod,
-    node,
+    node: name,
     ready,
-    readySince: ready ? readySinceOf(pod) : 0,
-    current: trusted && pod.metadata.labels?.[labels.revision] === revision,
-    usable: trusted && !leaving && (node === undefined || takesSessions(nodeOf(node))),
+    readySince,
+    restarts,
+    cause,
     leaving,
-    restarts: agentStatus(pod)?.restartCount ?? 0,
-    cause: ready ? undefined : waitCause(pod),
+    current: trusted && pod.metadata.labels?.[labels.revision] === revision,
+    usable: trusted && !leaving && !cordoned && (name === undefined || answers(node)),
+    useless: !trusted || cordoned,
   };
 }
 
@@ -69,8 +94,9 @@ export function inClaimOrder(pods: readonly WarmPod[], sessionsOn: ReadonlyMap<s
   return ordered;
 }
 
-function classOf({ ready, current }: WarmPod): number {
-  return ready ? (current ? 0 : 1) : 2;
+function classOf({ ready, current, node }: WarmPod): number {
+  if (ready) return current ? 0 : 1;
+  return node === undefined ? 3 : 2;
 }
 
 /** Longest ready first on each node, and the nodes by turns, those with the fewest sessions first. */
@@ -80,11 +106,16 @@ function spread(pods: readonly WarmPod[], taken: Map<string, number>): WarmPod[]
     const node = pod.node ?? '';
     byNode.set(node, [...(byNode.get(node) ?? []), pod]);
   }
+  const comesBefore = (a: string, b: string): boolean => {
+    const more = (taken.get(a) ?? 0) - (taken.get(b) ?? 0);
+    return (
+      more < 0 || (more === 0 && (byNode.get(a)?.at(-1)?.readySince ?? 0) < (byNode.get(b)?.at(-1)?.readySince ?? 0))
+    );
+  };
   const ordered: WarmPod[] = [];
   for (let left = pods.length; left > 0; left -= 1) {
     let best: string | undefined;
-    for (const node of byNode.keys())
-      if (best === undefined || (taken.get(node) ?? 0) < (taken.get(best) ?? 0)) best = node;
+    for (const node of byNode.keys()) if (best === undefined || comesBefore(node, best)) best = node;
     const queue = byNode.get(best ?? '') ?? [];
     const next = queue.pop();
     if (next !== undefined) ordered.push(next);
@@ -95,10 +126,9 @@ function spread(pods: readonly WarmPod[], taken: Map<string, number>): WarmPod[]
   return ordered;
 }
 
-/** A node that is cordoned is about to go, and one that is silent may be gone. */
-function takesSessions(node: Node | undefined): boolean {
-  if (node === undefined || node.spec?.unschedulable === true) return false;
-  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+/** One that is silent may be gone, and one that nobody knows too. */
+function answers(node: Node | undefined): boolean {
+  return node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 
 function readySinceOf(pod: Pod): number {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KeyRing } from '../../../src/controller/keys/key-ring.ts';
-import { makeKey, newKeysSecret, type PrivateJwk } from '../../../src/controller/keys/key-set.ts';
+import { keysData, makeKey, newKeysSecret, type PrivateJwk } from '../../../src/controller/keys/key-set.ts';
 import type { KubeApi } from '../../../src/kube/api.ts';
 import { systemClock, type Clock } from '../../../src/kube/clock.ts';
 import { Verifier } from '../../../src/supervisor/verifier.ts';
@@ -16,12 +16,13 @@ let older: PrivateJwk;
 let newer: PrivateJwk;
 
 beforeEach(async () => {
-  older = await makeKey(0);
-  newer = await makeKey(0);
+  older = await makeKey('signing', 0);
+  newer = await makeKey('signing', 0);
 });
 
 async function ringWith(keys: PrivateJwk[], clock: Clock = systemClock): Promise<KeyRing> {
-  const api = { get: () => Promise.resolve(newKeysSecret('keys', keys)) } as unknown as KubeApi;
+  const data = { ...keysData('signing', keys), ...keysData('sealing', [await makeKey('sealing', 0)]) };
+  const api = { get: () => Promise.resolve(newKeysSecret('keys', data)) } as unknown as KubeApi;
   const ignore = () => undefined;
   const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
   const ring = new KeyRing({ api, secret: { namespace: 'ns', name: 'keys' }, kidsInUse: () => [], clock, logger });

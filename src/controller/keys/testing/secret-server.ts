@@ -1,7 +1,7 @@
 import type { KubeApi } from '../../../kube/api.ts';
 import { errorFromAnswer } from '../../../kube/errors.ts';
 import type { NewObject, Secret } from '../../../kube/objects.ts';
-import { KEYS_FILE } from '../key-set.ts';
+import { purposes, type Purpose } from '../key-set.ts';
 
 /** One Secret, kept as the API server keeps it. Fails the next calls with these HTTP statuses. */
 export class SecretServer {
@@ -31,7 +31,8 @@ export class SecretServer {
 
   put(secret: Secret): Secret {
     const metadata = { ...secret.metadata, resourceVersion: String(++this.#version) };
-    for (const [, key = ''] of textOf(secret).matchAll(/"d":"([^"]+)"/g)) this.privateKeys.add(key);
+    const text = textOf(secret) + textOf(secret, 'sealing');
+    for (const [, key = ''] of text.matchAll(/"d":"([^"]+)"/g)) this.privateKeys.add(key);
     return (this.secret = { ...secret, metadata });
   }
 
@@ -49,9 +50,9 @@ export class SecretServer {
   }
 }
 
-/** What is in the Secret. */
-export function textOf(secret: Secret | undefined): string {
-  return Buffer.from(secret?.data?.[KEYS_FILE] ?? '', 'base64').toString();
+/** What is in the Secret for a purpose. */
+export function textOf(secret: Secret | undefined, purpose: Purpose = 'signing'): string {
+  return Buffer.from(secret?.data?.[purposes[purpose].file] ?? '', 'base64').toString();
 }
 
 function refuse(what: string, code: number, reason: string): never {
