@@ -1,11 +1,13 @@
 import { join } from 'node:path';
+import { labels } from '../../src/api/names.ts';
 import { Api, readApiAccess } from '../cluster/api.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { startCluster } from '../cluster/start-cluster.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { repository } from '../support/build.ts';
 import { ControllerProcess } from '../support/controller-process.ts';
-import { startFakeNodes, type FakeNodes } from './fake-nodes.ts';
+import { AuditLog } from './audit-log.ts';
+import { startFakeNodes, type BotCall, type FakeNodes } from './fake-nodes.ts';
 import { benchAgent, benchSession, type AgentOptions } from './workload.ts';
 
 const NAMESPACE = 'bench';
@@ -18,7 +20,10 @@ export interface BedOptions {
   profileFolder?: string | undefined;
 }
 
-/** A fresh control plane with fake nodes, and a client of the bench's own: it shares no code with what is measured. */
+/** `fake`: many, played by a process. `real`: one, with a kubelet and containers on this machine. */
+export type NodeKind = 'fake' | 'real';
+
+/** A fresh control plane with nodes, and a client of the bench's own: it shares no code with what is measured. */
 export class Bed {
   readonly cluster: Cluster;
   readonly api: Api;
@@ -27,20 +32,30 @@ export class Bed {
   /** Paths of the collections. */
   readonly sessions = `/apis/bullpen.dev/v1alpha1/namespaces/${NAMESPACE}/sessions`;
   readonly pods = `/api/v1/namespaces/${NAMESPACE}/pods`;
-  readonly #nodes: FakeNodes;
+  readonly agents = `/apis/bullpen.dev/v1alpha1/namespaces/${NAMESPACE}/agents`;
+  /** Who wrote what. */
+  readonly audit: AuditLog;
+  readonly #nodes: FakeNodes | undefined;
   readonly #options: BedOptions;
   readonly #controllers: ControllerProcess[] = [];
 
-  private constructor(cluster: Cluster, api: Api, nodes: FakeNodes, options: BedOptions) {
+  private constructor(cluster: Cluster, api: Api, audit: AuditLog, nodes: FakeNodes | undefined, options: BedOptions) {
     this.cluster = cluster;
     this.api = api;
+    this.audit = audit;
     this.#nodes = nodes;
     this.#options = options;
     this.log = options.log;
   }
 
-  static async start(options: BedOptions): Promise<Bed> {
-    const cluster = await startCluster({ size: 'control-plane', providers: ['binaries'], log: options.log });
+  static async start(options: BedOptions, nodes: NodeKind = 'fake'): Promise<Bed> {
+    const audit = await AuditLog.prepare();
+    const cluster = await startCluster({
+      size: nodes === 'real' ? 'node' : 'control-plane',
+      providers: ['binaries'],
+      log: options.log,
+      apiServerArgs: audit.apiServerArgs,
+    });
     try {
       await cluster.kubectl(['apply', '-f', join(repository, 'crds')]);
       await cluster.kubectl(['wait', '--for=condition=Established', '-f', join(repository, 'crds')]);
@@ -50,9 +65,11 @@ export class Bed {
         what: 'the default service account',
         timeoutMs: 30_000,
       });
-      return new Bed(cluster, api, await startFakeNodes(cluster.kubeconfig, NODES), options);
+      const played = nodes === 'real' ? undefined : await startFakeNodes(cluster.kubeconfig, NODES, NAMESPACE);
+      return new Bed(cluster, api, audit, played, options);
     } catch (error) {
       await cluster.stop();
+      await audit.remove();
       throw error;
     }
   }
@@ -74,32 +91,65 @@ export class Bed {
   }
 
   async createAgent(options: AgentOptions): Promise<void> {
-    const agents = `/apis/bullpen.dev/v1alpha1/namespaces/${NAMESPACE}/agents`;
-    await this.api.text('POST', agents, benchAgent(options));
+    await this.api.text('POST', this.agents, benchAgent(options));
     const isReady = async (): Promise<boolean> => {
-      const agent = await this.api.call<Conditioned>('GET', `${agents}/${options.name}`);
-      return agent.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+      const agent = await this.api.call<Conditioned>('GET', `${this.agents}/${options.name}`);
+      return agent.status?.conditions?.some(isTrue('Ready')) ?? false;
     };
     await waitFor(isReady, { what: `Agent ${options.name} to be ready`, timeoutMs: 30_000 });
   }
 
-  async createSession(name: string, agent: string): Promise<void> {
-    await this.api.text('POST', this.sessions, benchSession(name, agent));
+  /** Deletes an Agent; resolves when its pods are gone. */
+  async deleteAgent(name: string): Promise<void> {
+    await this.api.text('DELETE', `${this.agents}/${name}`);
+    await this.rest(0);
   }
 
-  /** How many there are, without reading them all. */
-  async count(what: 'sessions' | 'pods'): Promise<number> {
-    const { items, metadata } = await this.api.call<List>('GET', `${this[what]}?limit=1`);
-    return items.length + (metadata.remainingItemCount ?? 0);
+  async createSession(name: string, agent: string, body?: string): Promise<void> {
+    await this.api.text('POST', this.sessions, benchSession(name, agent, body === undefined ? {} : { body }));
+  }
+
+  /** Resolves when nothing is left but so many pods, ready and waiting for Sessions. */
+  async rest(warm: number): Promise<void> {
+    const rests = async (): Promise<boolean> => {
+      if ((await this.#count('sessions')) > 0 || (await this.#count('pods')) !== warm) return false;
+      return (await this.warmPods()).length === warm;
+    };
+    await waitFor(rests, { what: `nothing but ${warm} warm pods to be left`, timeoutMs: 120_000, intervalMs: 500 });
+  }
+
+  /** The pods that are ready and wait for a Session. */
+  async warmPods(agent?: string): Promise<BedPod[]> {
+    const selector = [`${labels.state}=warm`, ...(agent === undefined ? [] : [`${labels.agent}=${agent}`])].join(',');
+    const { items } = await this.api.call<List>('GET', `${this.pods}?labelSelector=${encodeURIComponent(selector)}`);
+    return items.filter(({ status }) => status?.conditions?.some(isTrue('Ready')));
+  }
+
+  /** The calls that agents on fake nodes got since the last time that this was asked: when, in wall-clock milliseconds. */
+  async newBotCalls(): Promise<BotCall[]> {
+    return (await this.#nodes?.newCalls()) ?? [];
   }
 
   /** Ends the controllers in good order, then everything else. */
   async close(): Promise<void> {
     for (const controller of this.#controllers) await controller.stop();
-    await this.#nodes.stop();
+    await this.#nodes?.stop();
     await this.api.close();
     await this.cluster.stop();
+    await this.audit.remove();
   }
+
+  /** How many there are, without reading them all. */
+  async #count(what: 'sessions' | 'pods'): Promise<number> {
+    const { items, metadata } = await this.api.call<List>('GET', `${this[what]}?limit=1`);
+    return items.length + (metadata.remainingItemCount ?? 0);
+  }
+}
+
+/** As much of a pod as a bench looks at. */
+export interface BedPod extends Conditioned {
+  metadata: { name: string };
+  status?: Conditioned['status'] & { containerStatuses?: { name: string; containerID?: string }[] };
 }
 
 interface Conditioned {
@@ -107,6 +157,10 @@ interface Conditioned {
 }
 
 interface List {
-  items: unknown[];
+  items: BedPod[];
   metadata: { remainingItemCount?: number };
+}
+
+function isTrue(wanted: string) {
+  return ({ type, status }: { type: string; status: string }): boolean => type === wanted && status === 'True';
 }

@@ -2,8 +2,8 @@ import type { Api } from '../cluster/api.ts';
 
 /** What all watched objects have. */
 export interface Named {
-  metadata: { name: string; labels?: Record<string, string>; resourceVersion: string };
-  status?: { phase?: string };
+  metadata: { name: string; uid: string; labels?: Record<string, string>; resourceVersion: string };
+  status?: { phase?: string; reason?: string; startKind?: string; startedAt?: string; podName?: string };
 }
 
 /** The version of a collection from which a watch sees all that comes. */

@@ -9,8 +9,10 @@ import { idle } from './scenarios/idle.ts';
 import type { Scenario, ScenarioContext } from './scenarios/scenario.ts';
 import { scale } from './scenarios/scale.ts';
 import { start } from './scenarios/start.ts';
+import { warm } from './scenarios/warm.ts';
+import { warmNode } from './scenarios/warm-node.ts';
 
-const scenarios: Record<string, Scenario> = { floor, start, burst, idle, scale };
+const scenarios: Record<string, Scenario> = { floor, start, burst, warm, 'warm-node': warmNode, idle, scale };
 
 const help = `Measures Bullpen's controller on a real API server with fake kubelets, all on this machine. Tables in Markdown go to standard
 output, progress to standard error. docs/performance.md says what was found and how to read it.
@@ -61,7 +63,7 @@ async function main(): Promise<number> {
 }
 
 async function onFreshBed(scenario: Scenario, context: ScenarioContext): Promise<string> {
-  const bed = await Bed.start(context);
+  const bed = await Bed.start(context, scenario.nodes);
   try {
     const load = loadavg()[0] ?? 0;
     return `${await scenario.run(bed, context)}\n\nLoad average of the machine before this: ${load.toFixed(1)}.`;

@@ -10,25 +10,36 @@ export interface Sightings {
   ended?: number;
 }
 
+/** Resolves when it has seen all that it waits for. */
+interface Waiter {
+  sight: keyof Sightings;
+  missing: Set<string>;
+  done: () => void;
+}
+
 /** Watches Sessions and their pods, as any caller may, and notes when each thing shows for the first time. */
 export class Observer {
   readonly #abort = new AbortController();
   readonly #seen = new Map<string, Sightings>();
-  readonly #waiting = new Set<() => void>();
+  readonly #last = new Map<string, Named>();
+  readonly #waiters = new Set<Waiter>();
+  readonly #broken = Promise.withResolvers<never>();
   #running: Promise<unknown> = Promise.resolve();
-  #broken: Error | undefined;
 
-  static async start(bed: Bed): Promise<Observer> {
+  /** @param options.pods whether it watches pods too: to read all their changes takes processor time from what is measured */
+  static async start(bed: Bed, { pods: withPods = true } = {}): Promise<Observer> {
     const observer = new Observer();
     const { api, sessions, pods } = bed;
     const { signal } = observer.#abort;
-    observer.#running = Promise.all([
+    const watches = [
       follow(api, sessions, await currentVersion(api, sessions), signal, (session) => observer.#onSession(session)),
-      follow(api, pods, await currentVersion(api, pods), signal, (pod) => observer.#onPod(pod)),
-    ]).catch((error: unknown) => {
-      if (observer.#abort.signal.aborted) return;
-      observer.#broken = new Error('a watch of the bench ended', { cause: error });
-      observer.#wake();
+    ];
+    if (withPods) {
+      watches.push(follow(api, pods, await currentVersion(api, pods), signal, (pod) => observer.#onPod(pod)));
+    }
+    observer.#broken.promise.catch(() => undefined); // whoever waits looks at it
+    observer.#running = Promise.all(watches).catch((error: unknown) => {
+      if (!signal.aborted) observer.#broken.reject(new Error('a watch of the bench ended', { cause: error }));
     });
     return observer;
   }
@@ -37,15 +48,27 @@ export class Observer {
     return this.#seen.get(session) ?? {};
   }
 
+  /** A Session as it was seen last. */
+  last(session: string): Named | undefined {
+    return this.#last.get(session);
+  }
+
   /** Resolves when all of these Sessions have been seen so. Rejects after `timeoutMs` with how many are missing. */
   async all(sessions: readonly string[], sight: keyof Sightings, timeoutMs: number): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
-    const missing = (): number => sessions.filter((name) => this.of(name)[sight] === undefined).length;
-    while (missing() > 0) {
-      if (this.#broken !== undefined) throw this.#broken;
-      const left = deadline - performance.now();
-      if (left <= 0) throw new Error(`${missing()} of ${sessions.length} Sessions were not seen ${sight} in time`);
-      await this.#change(Math.min(left, 1000));
+    const missing = new Set(sessions.filter((name) => this.of(name)[sight] === undefined));
+    if (missing.size === 0) return;
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    const waiter = { sight, missing, done: () => resolve(undefined) };
+    const timer = setTimeout(
+      () => reject(new Error(`${missing.size} of ${sessions.length} Sessions were not seen ${sight} in time`)),
+      timeoutMs,
+    );
+    this.#waiters.add(waiter);
+    try {
+      await Promise.race([promise, this.#broken.promise]);
+    } finally {
+      clearTimeout(timer);
+      this.#waiters.delete(waiter);
     }
   }
 
@@ -54,20 +77,9 @@ export class Observer {
     await this.#running;
   }
 
-  /** One change is as good as many: whoever waits looks at everything, a few times a second. */
-  async #change(timeoutMs: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(wake);
-        setTimeout(resolve, 50);
-      };
-      const timer = setTimeout(wake, timeoutMs);
-      this.#waiting.add(wake);
-    });
-  }
-
-  #onSession({ metadata, status }: Named): void {
+  #onSession(session: Named): void {
+    const { metadata, status } = session;
+    this.#last.set(metadata.name, session);
     this.#note(metadata.name, 'session');
     const over = status?.phase === 'Ended' || status?.phase === 'Rejected';
     // A controller that is late records the end only: then Running shows no earlier than that.
@@ -84,10 +96,8 @@ export class Observer {
     const seen = this.#seen.get(session) ?? {};
     if (seen[sight] !== undefined) return;
     this.#seen.set(session, { ...seen, [sight]: performance.now() });
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const wake of [...this.#waiting]) wake();
+    for (const waiter of this.#waiters) {
+      if (waiter.sight === sight && waiter.missing.delete(session) && waiter.missing.size === 0) waiter.done();
+    }
   }
 }

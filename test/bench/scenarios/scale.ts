@@ -39,10 +39,9 @@ export const scale: Scenario = {
     const leg = await runLeg(bed, controller, {
       name: 'at-scale',
       agent: SHORT_AGENT,
-      perSecond: 10,
-      arrivals: 'even',
+      load: { perSecond: 10, arrivals: 'even' },
       count: quick ? 50 : 300,
-      keepsNothing: false,
+      warmPool: undefined,
     });
     const after = await usageOf(controller.pid);
 

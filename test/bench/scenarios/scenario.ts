@@ -1,4 +1,4 @@
-import type { Bed, BedOptions } from '../bed.ts';
+import type { Bed, BedOptions, NodeKind } from '../bed.ts';
 
 export interface ScenarioContext extends BedOptions {
   /** Short legs, to see that it works: the figures mean little. */
@@ -11,6 +11,8 @@ export interface ScenarioContext extends BedOptions {
 export interface Scenario {
   /** What it measures, for `--help`. */
   title: string;
+  /** What its pods run on; default fake nodes. */
+  nodes?: NodeKind;
   /** Measures, and returns a section of Markdown. */
   run(bed: Bed, context: ScenarioContext): Promise<string>;
 }
