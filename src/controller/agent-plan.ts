@@ -217,7 +217,8 @@ class Places {
   readonly #sessions: Set<string>;
   readonly #claimable: WarmPod[];
   readonly #mayCreate: boolean;
-  #leaving: number;
+  readonly #leaving: number;
+  #promised = 0;
   #active: number;
   #pods: number;
 
@@ -247,9 +248,8 @@ class Places {
 
   /** Whether a session may run, and only waits for a pod that has no session and is of no use yet, or not any more; takes that place. */
   waitForPod(): boolean {
-    if (this.#active >= this.#max || this.#leaving === 0) return false;
-    this.#leaving -= 1;
-    this.#active += 1;
+    if (this.#active + this.#promised >= this.#max || this.#promised >= this.#leaving) return false;
+    this.#promised += 1;
     return true;
   }
 

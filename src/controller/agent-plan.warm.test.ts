@@ -142,22 +142,90 @@ describe('a pod of no use', () => {
     expect(planned.requeueAfterMs).toBe(30_000);
   });
 
+  it('is waited for by one Session, and the others are told that there is no place', () => {
+    const planned = plan(3, sessions(5), pods(2, leaving), { busy: 1 });
+    expect(planned.start).toEqual([]);
+    expect(reasons(planned)).toEqual(['AtCapacity', 'AtCapacity', 'AtCapacity']);
+    expect(planned.statuses.map(({ session }) => session.metadata.name)).toEqual(['s02', 's03', 's04']);
+    expect(planned.requeueAfterMs).toBe(120_000);
+  });
+
+  it('is waited for by no more Sessions than may run', () => {
+    expect(reasons(plan(3, sessions(3), pods(3, leaving), { busy: 1 }))).toEqual(['AtCapacity']);
+  });
+
+  it('is waited for only by Sessions that get no other', () => {
+    const planned = plan(3, sessions(4), [...pods(2, leaving), makeIdle('good')]);
+    expect(given(planned)).toEqual([['s00', 'good']]);
+    expect(reasons(planned)).toEqual(['AtCapacity']);
+  });
+
+  it('is waited for also when it is not of use yet', () => {
+    const silent = [makeIdle('p', { node: 'silent' })];
+    const old = pods(1, { revision: 'rev-1', ready: false });
+    for (const idle of [silent, old]) expect(plan(1, sessions(1), idle)).toMatchObject({ start: [], statuses: [] });
+    // It is being made.
+    const livePods = [{ name: 'made', sessionUid: undefined }];
+    expect(plan(1, sessions(1), [], { livePods })).toMatchObject({ start: [], statuses: [] });
+    expect(reasons(plan(1, sessions(2), [], { livePods }))).toEqual(['AtCapacity']);
+  });
+
+  it('is not waited for where it is the pod of a Session', () => {
+    const livePods = [{ name: 'spent', sessionUid: 'uid-gone' }];
+    expect(reasons(plan(1, sessions(1), [], { livePods }))).toEqual(['AtCapacity']);
+  });
+
   it('does not keep a Session from a pod that is of use', () => {
     expect(given(plan(2, sessions(1), [...pods(1, leaving), makeIdle('good')]))).toEqual([['s00', 'good']]);
   });
 });
 
-describe('a Session that was admitted and has lost its pod', () => {
-  const retrying = makeSession('r', {
-    status: boundStatus(makeSession('r'), {
-      phase: 'Starting',
-      reason: 'Retrying',
-      attempt: 1,
-      podUID: undefined,
-      podName: undefined,
-    }),
+/** It was admitted and has lost its pod. */
+const retrying = makeSession('r', {
+  status: boundStatus(makeSession('r'), {
+    phase: 'Starting',
+    reason: 'Retrying',
+    attempt: 1,
+    podUID: undefined,
+    podName: undefined,
+  }),
+});
+
+describe('an Agent of which Kubernetes makes no pods', () => {
+  const refusing = (spec: Partial<AgentSpecInput> = {}): AgentView['agent'] => ({
+    state: 'serving',
+    spec: agentSpec.parse({ image: 'i', scaling: { maxAgents: 10 }, ...spec }),
+    refusal: 'Agent echo: Pod is invalid',
   });
 
+  it('gives its Sessions the pods that wait, and tells the others why there are no more', () => {
+    const planned = plan(10, sessions(4), pods(2), { agent: refusing() });
+    expect(given(planned)).toEqual([
+      ['s00', 'p0'],
+      ['s01', 'p1'],
+    ]);
+    expect(reasons(planned)).toEqual(['AgentInvalid', 'AgentInvalid']);
+    expect(planned.statuses[0]?.status.message).toBe('Agent echo: Pod is invalid');
+  });
+
+  it('has nobody wait or queue for what will not come', () => {
+    const queue = refusing({ whenFull: 'Queue', queueTimeoutSeconds: 30 });
+    for (const agent of [refusing(), queue]) {
+      expect(reasons(plan(10, sessions(2), [], { agent }))).toEqual(['AgentInvalid', 'AgentInvalid']);
+      expect(reasons(plan(10, sessions(1), pods(1, leaving), { agent }))).toEqual(['AgentInvalid']);
+    }
+  });
+
+  it('ends as Lost whoever was admitted and gets no pod that waits', () => {
+    expect(given(plan(10, [retrying], pods(1), { agent: refusing(), seconds: 5 }))).toEqual([['r', 'p0']]);
+    const planned = plan(10, [retrying], [], { agent: refusing(), seconds: 5 });
+    expect(planned).toMatchObject({ start: [], active: 0 });
+    expect(reasons(planned)).toEqual(['Lost']);
+    expect(planned.statuses[0]?.outcome).toBe('Ended');
+  });
+});
+
+describe('a Session that was admitted and has lost its pod', () => {
   it('gets a pod that waits, with the time and the limits of its admission', () => {
     const [start] = plan(2, [retrying], pods(1), { seconds: 5 }).start;
     expect(start?.pod?.metadata.name).toBe('p0');
@@ -189,7 +257,7 @@ describe('whoever comes', () => {
     ready: fc.boolean(),
     revision: fc.constantFrom(REVISION, 'rev-1'),
     metadata: fc.constantFrom({}, {}, {}, leaving.metadata),
-    node: fc.constantFrom('a', 'b', null),
+    node: fc.constantFrom('a', 'b', null, 'silent', 'cordoned'),
   });
 
   it('no pod goes to two, no more run than maxAgents, and no more pods are made than that leaves', () => {
@@ -209,7 +277,13 @@ describe('whoever comes', () => {
           const made = planned.start.length - claims.length;
           if (made > 0) expect(idle.length + busy + made).toBeLessThanOrEqual(maxAgents);
           if (planned.start.length > 0) expect(busy + planned.start.length).toBeLessThanOrEqual(maxAgents);
+          // A place is kept for each that waits for a pod to go, or to be of use.
+          const told = planned.statuses.length;
+          const waiting = count - planned.start.length - told;
+          const useless = idle.filter(({ usable, ready, current }) => !usable || !(ready || current)).length;
+          expect(waiting).toBeLessThanOrEqual(whenFull === 'Queue' ? 0 : useless);
           expect(planned.activeSoon).toBe(busy + planned.start.length);
+          if (planned.activeSoon > busy) expect(planned.activeSoon).toBeLessThanOrEqual(maxAgents);
           // Whoever came first is served first.
           const started = planned.start.map(({ session }) => session.metadata.name);
           expect(started).toEqual(

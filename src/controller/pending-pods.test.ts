@@ -27,6 +27,16 @@ describe('a pod whose creation was sent', () => {
     expect(pending.ofAgent('ns/echo')).toMatchObject([{ state: 'unknown' }]);
   });
 
+  it('gives it back when all has been done, unless the result is not known', () => {
+    const { pending } = pendingPods();
+    const other = { ...pod, name: 'q' };
+    pending.sent(pod);
+    pending.sent(other);
+    pending.unknown(other);
+    for (const each of [pod, other]) pending.settledUnlessUnknown(each);
+    expect(pending.ofAgent('ns/echo')).toMatchObject([{ name: 'q', state: 'unknown' }]);
+  });
+
   it('says when a fresh read settles it, which is when a handover is clean', () => {
     const { clock, pending } = pendingPods();
     expect(pending.allSettleInMs()).toBe(0);

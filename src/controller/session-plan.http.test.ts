@@ -281,7 +281,7 @@ describe('a pod that dies before it was told anything', () => {
 
   it('is replaced: the Session keeps its place and its time', () => {
     const planned = plan(starting, dead, 5);
-    expect(planned).toEqual({ giveUp: true, status: expect.anything() as object });
+    expect(planned).toEqual({ status: expect.anything() as object });
     expect(planned.status).toMatchObject({
       phase: 'Starting',
       reason: 'Retrying',
@@ -381,15 +381,21 @@ describe('a pod that may have been told', () => {
       const { status, askToStop, deadlineSeconds } = plan(starting, pod, seconds, { delivery: { sent: true } });
       expect([status, askToStop, deadlineSeconds]).toEqual([undefined, undefined, undefined]);
     }
-    expect(
-      plan(starting, pod, 124, { delivery: { sent: true, problem: 'no answer', stopAskedMsAgo: 2000 } }),
-    ).toMatchObject({
-      deadlineSeconds: 1,
+    const delivery = { sent: true, problem: 'no answer' };
+    const written = plan(starting, pod, 124, { delivery });
+    expect(written).toMatchObject({
       status: {
         phase: 'Stopping',
         reason: 'StartTimeout',
         message: expect.stringContaining('no answer') as string,
       },
+    });
+    // First it is written down why, then the supervisor is asked, and then the kubelet is told.
+    expect(written.askToStop).toBeUndefined();
+    const stopping = after(starting, written);
+    expect(plan(stopping, pod, 124, { delivery })).toMatchObject({ askToStop: true });
+    expect(plan(stopping, pod, 127, { delivery: { ...delivery, stopAskedMsAgo: 2000 } })).toMatchObject({
+      deadlineSeconds: 1,
     });
   });
 

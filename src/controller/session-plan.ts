@@ -11,7 +11,7 @@ import {
   waitCause,
 } from '../pods/pod-facts.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
-import { isHttp } from '../pods/session-record.ts';
+import { isHttp, sessionRecord } from '../pods/session-record.ts';
 import {
   admittedAt,
   KUBELET_SLACK_MS,
@@ -109,7 +109,8 @@ function planBound(view: SessionView, session: Session, pod: Pod): SessionPlan {
   if (alone && inTime && mayRetry(session, pod, over !== undefined, delivery)) {
     const why = over?.message ?? `its supervisor cannot be reached: ${delivery?.problem ?? 'no connection'}`;
     const status = retryingStatus(session, pod, limits, { attempt: attemptOf(session) + 1, why }, now);
-    return { giveUp: true, status };
+    // What the pod itself says of it stands, whatever has been sent.
+    return { ...(sessionRecord(pod) === undefined && { giveUp: true }), status };
   }
   if (over !== undefined) return planEnd(session, pod, over, now, delivery);
   if (intent !== undefined) return planStop(view, session, pod, intent, limits);
@@ -188,6 +189,8 @@ function planStop(
   if (saysGoodbye || isBeingDeleted(pod) || isToldToStop(pod)) return { ...next, ...again };
   // One that waits for its agent must not begin any more.
   if (pod.status?.podIP !== undefined && isHttp(pod) && (startedAt !== undefined || delivery?.sent === true)) {
+    // What follows from nothing but this moment is written down first: afterwards a stopped supervisor would look like a lost one.
+    if (intent.reason !== 'Stopped' && status?.phase !== 'Stopping') return { ...next, ...again };
     const asked = delivery?.stopAskedMsAgo;
     if (asked === undefined) return { askToStop: true, requeueAfterMs: STOP_UNTOLD_MS };
     // Mostly it is over in a moment: that is not worth a status.

@@ -145,7 +145,7 @@ export class SessionStarter {
           return;
         }
         try {
-          const bound = await this.#start(agentKey, agent, verdict, start);
+          const bound = await this.#start(agentKey, agent, verdict, start, signal);
           this.#troubles.delete(agentKey);
           if (bound) this.#failures.delete(entry.sessionUid);
           else this.#wake(agentKey);
@@ -180,11 +180,12 @@ export class SessionStarter {
    *
    * @returns whether it has one now; if not, why not has been told, or the caches have changed
    */
-  async #start(agentKey: string, agent: Agent, verdict: Serving, start: Start): Promise<boolean> {
+  async #start(agentKey: string, agent: Agent, verdict: Serving, start: Start, signal: AbortSignal): Promise<boolean> {
     const { session, admittedAt, limits } = start;
     const { uid, name } = session.metadata;
     const body = await this.#findBody(agentKey, verdict, start);
-    if (body === undefined) return false;
+    // Whoever leads next counts on it that nothing is begun after the end.
+    if (body === undefined || signal.aborted) return false;
     const attempt = attemptOf(session);
     const common = { agent: agent.metadata.name, session: { name, uid }, admittedAt, attempt, limits };
     try {

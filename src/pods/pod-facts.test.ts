@@ -43,6 +43,12 @@ describe('when the last container finished', () => {
     expect(finished('Failed', [ended('prepare', 2), waits('agent', 'PodInitializing')], status)).toBe(at(2));
   });
 
+  it('is unknown where a pod was declared Failed with its node: what ran then may run on', () => {
+    expect(finished('Failed', [ended('prepare', 2), runs('agent')], [runs('supervisor')])).toBeUndefined();
+    expect(finished('Failed', [ended('prepare', 2), runs('agent')], [ended('supervisor', 11)])).toBeUndefined();
+    expect(finished('Failed', [ended('prepare', 2)], [runs('agent')])).toBeUndefined();
+  });
+
   it('is unknown where the node took nothing', () => {
     expect(finished('Failed', [], [])).toBeUndefined();
     expect(finished('Failed', [], [{ name: 'agent', state: { terminated: { finishedAt: null } } }])).toBeUndefined();
@@ -77,6 +83,39 @@ describe('why a pod has not started', () => {
   it('is a crash although the record of it is gone', () => {
     const status = { containerStatuses: [waits('agent', 'CrashLoopBackOff', { restartCount: 1 })] };
     expect(waitCause(podWith(status))).toMatchObject({ reason: 'CrashLoopBackOff' });
+  });
+
+  it('is a crash also between two of them, when the agent runs for a moment or has just ended', () => {
+    const crash = (agent: object) => waitCause(podWith({ initContainerStatuses: [{ name: 'agent', ...agent }] }));
+    const lastState = { terminated: { exitCode: 1, message: 'KeyError: TOKEN' } };
+    const state = { running: { startedAt: at(1) } };
+    expect(crash({ restartCount: 2, state, lastState })).toEqual({
+      reason: 'CrashLoopBackOff',
+      message: 'container agent exited with code 1, and was started 2 times again: KeyError: TOKEN',
+    });
+    expect(crash({ restartCount: 2, state: { terminated: { exitCode: 3 } } })).toEqual({
+      reason: 'CrashLoopBackOff',
+      message: 'container agent exited with code 3, and was started 2 times again',
+    });
+    // Once is no loop.
+    expect(crash({ restartCount: 1, state, lastState })).toMatchObject({ reason: 'AgentNotReady' });
+  });
+
+  it('is no crash any more once the agent is ready', () => {
+    const status = {
+      conditions: [{ type: 'Ready', status: 'True' }],
+      initContainerStatuses: [{ ...runs('agent'), restartCount: 5 }],
+    };
+    expect(waitCause(podWith(status))?.reason).not.toBe('CrashLoopBackOff');
+  });
+
+  it('is nothing that a pod still does once it is over; only what has ended it', () => {
+    const over = (agent: object) => waitCause(podWith({ phase: 'Failed', initContainerStatuses: [agent] }));
+    expect(over({ ...runs('agent'), restartCount: 0 })).toBeUndefined();
+    expect(over({ ...ended('agent', 3), restartCount: 0 })).toBeUndefined();
+    expect(waitCause(podWith({ phase: 'Failed' }))).toBeUndefined();
+    expect(over({ ...ended('agent', 3), restartCount: 2 })).toMatchObject({ reason: 'CrashLoopBackOff' });
+    expect(over(waits('agent', 'ErrImagePull'))).toMatchObject({ reason: 'ImagePullFailed' });
   });
 
   it('is the problem of any container, also when the agent runs', () => {

@@ -61,6 +61,11 @@ describe('whether the supervisor ever ran', () => {
   it.each<[string, boolean, object]>([
     ['it runs', true, runs(3)],
     ['it has ended', true, ran(3, 9, 0)],
+    [
+      'its kubelet has lost track of it, and so has no time',
+      true,
+      { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', startedAt: null, finishedAt: null } },
+    ],
     ['its container is being made', false, { waiting: { reason: 'PodInitializing' } }],
     ['its image cannot be pulled', false, { waiting: { reason: 'ErrImagePull' } }],
     [

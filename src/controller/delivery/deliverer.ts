@@ -139,7 +139,9 @@ export class Deliverer {
     if (this.#stopAsked.has(sessionUid)) return;
     this.#stopAsked.set(sessionUid, this.#clock.monotonic());
     this.#entries.get(sessionUid)?.stop.abort();
-    const token = await this.#signer.sign({ podUid: to.podUid, sessionUid, operation: 'stop' }, to.kids);
+    const token = await this.#signer
+      .sign({ podUid: to.podUid, sessionUid, operation: 'stop' }, to.kids)
+      .catch(() => undefined);
     if (token === undefined) return;
     const signal = new AbortController().signal;
     const answer = await this.#call({ method: 'DELETE', host: to.host, token, signal, onSend: () => undefined });

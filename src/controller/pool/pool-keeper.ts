@@ -218,7 +218,7 @@ export class PoolKeeper {
         const deleted = await this.#api.delete(podResource, refOf(pod), { uid, resourceVersion });
         if (deleted?.metadata.uid === uid) this.#caches.pods.writeThrough(deleted);
       } catch (error) {
-        if (!isNotFound(error)) againInMs = await this.#missed(error, agentKey, pod);
+        againInMs = await this.#missed(error, agentKey, pod);
       }
       this.#clock.setTimeout(() => {
         this.#removing.delete(uid);
@@ -229,12 +229,13 @@ export class PoolKeeper {
 
   /** It has changed, which the cache is to know before it is looked at again; or it may not be deleted, which takes time to change. */
   async #missed(error: unknown, agentKey: string, pod: Pod): Promise<number> {
+    if (isNotFound(error)) return DELETE_AGAIN_MS; // The watch will say so.
     if (isConflict(error)) {
       try {
         this.#caches.pods.writeThrough(await this.#api.get(podResource, refOf(pod)));
         return 0;
       } catch (gone) {
-        if (isNotFound(gone)) return 0;
+        if (isNotFound(gone)) return DELETE_AGAIN_MS;
       }
     }
     this.#logger.warn({ err: error, agent: agentKey, pod: pod.metadata.name }, 'cannot delete a warm pod');

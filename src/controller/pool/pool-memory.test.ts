@@ -34,7 +34,8 @@ describe('sessions come first', () => {
 
   it('and each start puts that off, but not for ever', () => {
     let waited = 0;
-    for (look({ started: 1 }); !memory.mayCreate(); waited += 50) {
+    look({ started: 1 });
+    for (; !memory.mayCreate(); waited += 50) {
       clock.advance(50);
       look({ started: 1 });
     }
