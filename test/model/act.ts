@@ -132,7 +132,14 @@ export class Actor {
       case 'compact':
         server.compact();
         return;
-      default:
+      case 'changePool':
+      case 'changePods':
+      case 'strikeServer':
+      case 'cordon':
+      case 'cutNode':
+      case 'agents':
+      case 'callFault':
+      case 'when':
         this.#http.act(step);
     }
   }

@@ -51,7 +51,7 @@ export class Cluster {
   setCordoned(name: string, isCordoned: boolean): void {
     const node = this.#deps.server.find(nodes, { name });
     if (node === undefined) return;
-    const cordon = (now: Node): Node => ({ ...now, spec: { ...now.spec, unschedulable: isCordoned } }) as Node;
+    const cordon = (now: Node): Node => ({ ...now, spec: { ...now.spec, unschedulable: isCordoned } });
     this.#deps.server.force(nodes, node, cordon, 'cluster');
     if (!isCordoned) this.#scheduleAll();
   }

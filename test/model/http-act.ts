@@ -11,7 +11,10 @@ export class HttpActor {
   /** Trouble that waits for its moment. */
   #armed: { moment: Moment; then: Trouble }[] = [];
 
-  constructor(world: World, others: { act: (step: Step) => void; withPod: (n: number, fn: (pod: Pod) => void) => void }) {
+  constructor(
+    world: World,
+    others: { act: (step: Step) => void; withPod: (n: number, fn: (pod: Pod) => void) => void },
+  ) {
     this.#world = world;
     this.#others = others;
     world.happenings.onMoment((moment) => this.#strikeAt(moment));

@@ -24,13 +24,11 @@ export function withHttp(settings: fc.Arbitrary<Setting>): fc.Arbitrary<Setting>
     ...rest,
     pool: { ...wanted, minAgents: Math.min(wanted.minAgents, rest.maxAgents) },
   }));
-  return fc
-    .record({ setting: settings, http, agent })
-    .map(({ setting, http: timing, agent: more }) => ({
-      ...setting,
-      http: timing,
-      agent: { ...setting.agent, ...more },
-    }));
+  return fc.record({ setting: settings, http, agent }).map(({ setting, http: timing, agent: more }) => ({
+    ...setting,
+    http: timing,
+    agent: { ...setting.agent, ...more },
+  }));
 }
 
 const index = fc.nat(7);

@@ -40,6 +40,8 @@ export function checkHttpReason(session: Session, pod: Pod | undefined, world: W
       return told.at + CLOCKS_MS < startDeadline(session) ? 'it had started' : undefined;
     case 'Lost':
       if (pod === undefined) return truth.creationTrouble ? undefined : 'it never had a pod to lose';
-      return isStruck || truth.wasDisrupted(lastSeen(world, pod)) || truth.agentWasChanged ? undefined : 'nothing happened to its pod';
+      return isStruck || truth.wasDisrupted(lastSeen(world, pod)) || truth.agentWasChanged
+        ? undefined
+        : 'nothing happened to its pod';
   }
 }

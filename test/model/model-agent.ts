@@ -118,11 +118,14 @@ export class ModelAgent {
     for (const resolve of this.#calls) resolve({ kind: 'broken', message: 'the agent closed the connection' });
     this.#calls.clear();
     if (!this.#isStopping) {
-      clock.setTimeout(() => {
-        if (this.#isStopping || this.isRunning) return;
-        this.restarts += 1;
-        this.start();
-      }, RESTART_MS * 2 ** Math.min(this.restarts, 4));
+      clock.setTimeout(
+        () => {
+          if (this.#isStopping || this.isRunning) return;
+          this.restarts += 1;
+          this.start();
+        },
+        RESTART_MS * 2 ** Math.min(this.restarts, 4),
+      );
     }
     onChange();
   }

@@ -37,7 +37,6 @@ export function readToken(
   wanted: { podUid: string; operation: string; body: string; now: number },
 ): Claims | undefined {
   const claims = JSON.parse(token) as Claims;
-  const isFor =
-    claims.podUid === wanted.podUid && claims.operation === wanted.operation && claims.body === wanted.body;
+  const isFor = claims.podUid === wanted.podUid && claims.operation === wanted.operation && claims.body === wanted.body;
   return isFor && wanted.now <= claims.expires + TOLERANCE_MS ? claims : undefined;
 }

@@ -79,8 +79,7 @@ export class ModelSupervisor {
       return;
     }
     void session.settled(BIND_WAIT_MS).then(() => {
-      if (this.exit === undefined || session.reply.state === 'over')
-        reply({ kind: 'answered', reply: session.reply });
+      if (this.exit === undefined || session.reply.state === 'over') reply({ kind: 'answered', reply: session.reply });
     });
   }
 

@@ -75,7 +75,9 @@ export class Network {
   fateOf(request: Omit<Request, 'at' | 'by'>): Fate | undefined {
     const fault = this.#faults.find(
       ({ verb, plural, status }) =>
-        (verb === undefined ? request.plural !== 'supervisors' && request.verb !== 'get' && request.verb !== 'list' : verb === request.verb) &&
+        (verb === undefined
+          ? request.plural !== 'supervisors' && request.verb !== 'get' && request.verb !== 'list'
+          : verb === request.verb) &&
         (plural === undefined || plural === request.plural) &&
         (status === undefined || status === request.status),
     );

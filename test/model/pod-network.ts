@@ -87,7 +87,9 @@ export function modelCallSupervisor({ pods, process, network, clock, onCall }: C
         );
       const fail = (ms: number, message: string): void =>
         at(ms, () => process.enter(() => resolve({ kind: sent ? 'unanswered' : 'unreachable', message })));
-      signal.addEventListener('abort', () => resolve({ kind: sent ? 'unanswered' : 'unreachable', message: 'aborted' }));
+      signal.addEventListener('abort', () =>
+        resolve({ kind: sent ? 'unanswered' : 'unreachable', message: 'aborted' }),
+      );
 
       const send = (supervisor: ModelSupervisor): void => {
         sent = true;

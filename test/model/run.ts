@@ -1,7 +1,15 @@
 import { Actor } from './act.ts';
 import { Invariants } from './invariants.ts';
 import { isFinished } from '../../src/controller/session-status.ts';
-import { checkAllEnded, checkIdle, checkNothingLeft, checkNoStorms, checkPool, checkUsage, isPoolFull } from './quiescence.ts';
+import {
+  checkAllEnded,
+  checkIdle,
+  checkNothingLeft,
+  checkNoStorms,
+  checkPool,
+  checkUsage,
+  isPoolFull,
+} from './quiescence.ts';
 import { longestBlindness, type Scenario } from './scenario.ts';
 import { trace } from './trace.ts';
 import { World } from './world.ts';

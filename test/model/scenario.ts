@@ -109,7 +109,17 @@ export type HttpStep =
 
 export type Trouble = Extract<
   Step,
-  { do: 'crash' | 'loseLease' | 'pauseLeader' | 'handOver' | 'deletePod' | 'disruptPod' | 'strikeServer' | 'deleteAgent' }
+  | {
+      do:
+        | 'crash'
+        | 'loseLease'
+        | 'pauseLeader'
+        | 'handOver'
+        | 'deletePod'
+        | 'disruptPod'
+        | 'strikeServer'
+        | 'deleteAgent';
+    }
   | { do: 'stopSession' | 'cutNode' | 'node' | 'callFault' }
 >;
 

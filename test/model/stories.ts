@@ -46,7 +46,16 @@ export const stories = {
   /** Claims, binds and statuses get lost or come late, and supervisors cannot be reached. */
   poolNetwork: scenario(http, { ...users, ...badNetwork, changePool: 1, callFault: 6, cutNode: 4, when: 4 }),
   /** Leaders change at every moment of a start. */
-  poolLeaders: scenario(http, { ...users, ...leadership, fault: 3, lag: 2, changePool: 1, callFault: 3, cutNode: 1, when: 12 }),
+  poolLeaders: scenario(http, {
+    ...users,
+    ...leadership,
+    fault: 3,
+    lag: 2,
+    changePool: 1,
+    callFault: 3,
+    cutNode: 1,
+    when: 12,
+  }),
   /** Pods and nodes fail in all ways, warm and busy. */
   poolNodes: scenario(http, { ...users, ...badNodes, ...badServers, ...pools, cordon: 2 }),
   /** All of it. */
