@@ -94,7 +94,8 @@ export class AgentLoop {
       livePods,
       idle,
       sessionsOn: this.#sessionsOn(key),
-      bound: this.#bound(key, open, passed),
+      bound: this.#bound(key, open),
+      judged: new Set(passed.map(({ metadata }) => metadata.uid)),
       retryAt: this.#starter.retryTimes(key, open),
       tellPositions,
       now: this.#clock.now(),
@@ -187,9 +188,8 @@ export class AgentLoop {
     return counts;
   }
 
-  #bound(key: string, open: readonly Session[], passed: readonly Session[]): Set<string> {
+  #bound(key: string, open: readonly Session[]): Set<string> {
     const bound = new Set(this.#pending.ofAgent(key).flatMap(({ sessionUid }) => sessionUid ?? []));
-    for (const { metadata } of passed) bound.add(metadata.uid);
     for (const session of open) {
       const { uid } = session.metadata;
       const pods = this.#caches.pods.byIndex(INDEX.sessionUid, uid);

@@ -16,6 +16,7 @@ function plan(sessions: Session[], view: Partial<AgentView> = {}, seconds = 0): 
     idle: [],
     sessionsOn: new Map(),
     bound: new Set((view.livePods ?? []).flatMap(({ sessionUid }) => sessionUid ?? [])),
+    judged: new Set(),
     retryAt: new Map(),
     tellPositions: true,
     now: EPOCH + seconds * 1000,

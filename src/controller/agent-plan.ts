@@ -24,8 +24,10 @@ export interface AgentView {
   idle: readonly WarmPod[];
   /** How many sessions of the Agent each node has. */
   sessionsOn: ReadonlyMap<string, number>;
-  /** Sessions that have a pod, live or ended, or may have one, or a verdict: what becomes of them is not decided here. */
+  /** Sessions that have a pod, live or ended, or may have one: what becomes of them is not decided here. */
   bound: ReadonlySet<string>;
+  /** Sessions whose verdict is on its way. */
+  judged: ReadonlySet<string>;
   /** Failed creations: not tried again before this time (Unix milliseconds), by the Session's uid. */
   retryAt: ReadonlyMap<string, number>;
   /** Whether it is time to tell Sessions near the head of the queue that they have moved. */
@@ -79,9 +81,11 @@ export function planAgent(view: AgentView): AgentPlan {
   const { now } = view;
   const holders = new Set(view.livePods.map((pod) => pod.sessionUid).filter((uid) => uid !== undefined));
   const unbound = view.sessions.filter(
-    (session) => session.status?.podUID === undefined && !view.bound.has(session.metadata.uid),
+    ({ status, metadata: { uid } }) => status?.podUID === undefined && !view.bound.has(uid) && !view.judged.has(uid),
   );
-  for (const session of view.sessions) if (isActive(session)) holders.add(session.metadata.uid);
+  // One whose pod has ended has its place until that is written down: it may get another pod.
+  for (const session of view.sessions)
+    if (isActive(session) || view.bound.has(session.metadata.uid)) holders.add(session.metadata.uid);
   const plan: AgentPlan = {
     start: [],
     statuses: [],

@@ -31,6 +31,7 @@ function plan(
     idle,
     sessionsOn: new Map(),
     bound: new Set(),
+    judged: new Set(),
     retryAt: new Map(),
     tellPositions: true,
     now: EPOCH + seconds * 1000,

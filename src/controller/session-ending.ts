@@ -61,6 +61,7 @@ export function intentOf(
   const startSlack = isHttp(pod) && delivery?.sent === true ? NEVER_READY_SLACK_MS : 0;
   if (
     startedAt === undefined &&
+    !isUnasked(pod, delivery) &&
     startDeadline(session, pod, limits) + startSlack <= now &&
     sessionProcessExit(pod) === undefined
   ) {
@@ -75,6 +76,12 @@ export function intentOf(
     };
   }
   return undefined;
+}
+
+/** Whether the pod's supervisor may have begun the session without this process knowing: then it is to be asked first. */
+export function isUnasked(pod: Pod, delivery: Delivery | undefined): boolean {
+  if (!isHttp(pod) || pod.status?.podIP === undefined || sessionProcessExit(pod) !== undefined) return false;
+  return delivery === undefined || delivery.unasked === true;
 }
 
 /** How the session ended, told by what ran it. */

@@ -12,6 +12,8 @@ export interface Delivery {
   sent: boolean;
   /** Since when there has been no connection; monotonic milliseconds ago. */
   unreachableForMs?: number;
+  /** Another leader may have told it, and it has not answered this one yet. */
+  unasked?: true;
   /** This pod has had all the time that it may have. */
   expired?: true;
   /** How long ago the supervisor was asked to end the session, in milliseconds. */

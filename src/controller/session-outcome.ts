@@ -1,3 +1,4 @@
+import { agentContainer } from '../api/names.ts';
 import type { EndReason } from '../api/reasons.ts';
 import type { Pod } from '../kube/objects.ts';
 import {
@@ -80,7 +81,10 @@ function exitOutcome(exit: Terminated): Outcome {
 
 /** Terminal without the agent's own record: an init container failed, or the node refused the pod. */
 export function neverStarted(pod: Pod): Outcome {
-  const init = pod.status?.initContainerStatuses?.find((status) => (status.state?.terminated?.exitCode ?? 0) !== 0);
+  if (isBeingDeleted(pod)) return { reason: 'Lost', message: 'the pod was deleted before the agent started' };
+  const init = pod.status?.initContainerStatuses?.find(
+    ({ name, state }) => name !== agentContainer && (state?.terminated?.exitCode ?? 0) !== 0,
+  );
   const exit = init?.state?.terminated;
   if (init !== undefined && exit !== undefined) {
     return {
@@ -89,7 +93,6 @@ export function neverStarted(pod: Pod): Outcome {
       exitCode: exit.exitCode,
     };
   }
-  if (isBeingDeleted(pod)) return { reason: 'Lost', message: 'the pod was deleted before the agent started' };
   const why = [pod.status?.reason, pod.status?.message].filter(Boolean).join(': ');
   return {
     reason: 'Lost',

@@ -60,10 +60,18 @@ describe('a cold start', () => {
   it('is not delivered after startBefore', () => {
     const session = makeSession('a', { spec: { startBefore: at(30) }, status: boundStatus(fresh) });
     expect(plan(session, makeHttpPod(session), 10).deliver).toEqual({ startBy: EPOCH + 30_000 });
-    const late = plan(session, makeHttpPod(session), 30);
+    const late = plan(session, makeHttpPod(session), 30, { delivery: { sent: false } });
     expect(late.deliver).toBeUndefined();
     expect(late).toMatchObject({ deadlineSeconds: 1, status: { phase: 'Stopping', reason: 'StartTimeout' } });
   });
+});
+
+it('is asked about after its time by a leader that does not know whether it has begun', () => {
+  const session = makeSession('a', { status: boundStatus(fresh) });
+  for (const delivery of [undefined, { sent: true, unasked: true } as const])
+    expect(plan(session, makeHttpPod(session), 500, { delivery })).toMatchObject({ deliver: {} });
+  const asked = plan(session, makeHttpPod(session), 500, { delivery: { sent: true } });
+  expect(asked).toMatchObject({ status: { phase: 'Stopping', reason: 'StartTimeout' } });
 });
 
 describe('a warm start', () => {

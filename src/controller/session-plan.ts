@@ -20,7 +20,14 @@ import {
   runningDeadline,
   startDeadline,
 } from './session-deadlines.ts';
-import { intentOf, NEVER_READY_SLACK_MS, overOutcome, toldOutcome, type SessionView } from './session-ending.ts';
+import {
+  intentOf,
+  isUnasked,
+  NEVER_READY_SLACK_MS,
+  overOutcome,
+  toldOutcome,
+  type SessionView,
+} from './session-ending.ts';
 import { sessionProcessExit, sessionStartedAt, type Delivery } from './session-facts.ts';
 import type { Intent, Outcome } from './session-outcome.ts';
 import { attemptOf, mayRetry } from './session-retry.ts';
@@ -129,7 +136,8 @@ function planStart(view: SessionView, session: Session, pod: Pod, limits: Sessio
   const { now } = view;
   const untilDeadline = startDeadline(session, pod, limits) - now;
   const wait = isHttp(pod) ? untilDeadline + NEVER_READY_SLACK_MS : untilDeadline;
-  const deliver = isHttp(pod) && view.rival === undefined && pod.status?.podIP !== undefined && untilDeadline > 0;
+  const inTime = untilDeadline > 0 || isUnasked(pod, view.delivery);
+  const deliver = isHttp(pod) && view.rival === undefined && pod.status?.podIP !== undefined && inTime;
   const begin = deliver && { deliver: { startBy: startBy(session, pod, limits, now) } };
   const untold =
     readBinding(pod)?.startKind === 'Warm' && session.status?.phase !== 'Starting'

@@ -60,10 +60,19 @@ describe('a verdict', () => {
   });
 
   it('is settled when it turns out to have been carried out', async () => {
-    const { session, verdicts } = setUp(504, 422);
+    const { session, store, verdicts, announced } = setUp(504, 422);
     await expect(verdicts.pass(session, rejected)).rejects.toThrow();
     await verdicts.pass(session, rejected);
+    // Until the cache shows it, it is not decided about anew.
+    expect(verdicts.pendingOf(session)).toBe(rejected);
+    store.applyWatch('MODIFIED', {
+      ...session,
+      metadata: { ...session.metadata, resourceVersion: '99' },
+      status: { ...rejected },
+    });
+    verdicts.prune();
     expect(verdicts.pendingOf(session)).toBeUndefined();
+    expect(announced).toEqual([session.metadata.name]);
   });
 
   it('is forgotten when its Session is over or gone', async () => {

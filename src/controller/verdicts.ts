@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { sessions as sessionResource } from '../api/resources.ts';
 import type { Session, SessionStatus } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
@@ -49,19 +50,22 @@ export class Verdicts {
     const { uid } = session.metadata;
     try {
       const written = await writeStatus(this.#api, sessionResource, this.#store, session, status);
+      if (written === undefined) return; // It has changed, perhaps by an earlier try: see below.
       this.#unknown.delete(uid);
-      if (written !== undefined) this.#announcer.finished(written);
+      this.#announcer.finished(written);
     } catch (error) {
       if (isOutcomeUnknown(error)) this.#unknown.set(uid, { status, since: this.#clock.monotonic() });
       throw error;
     }
   }
 
-  /** Forgets those about Sessions that are over or gone. */
+  /** Forgets those about Sessions that are over or gone, and announces those that turn out to stand. */
   prune(): void {
-    for (const uid of this.#unknown.keys()) {
+    for (const [uid, { status }] of this.#unknown) {
       const session = this.#store.byIndex(INDEX.uid, uid)[0];
-      if (session === undefined || isFinished(session)) this.#unknown.delete(uid);
+      if (session !== undefined && !isFinished(session)) continue;
+      this.#unknown.delete(uid);
+      if (session !== undefined && isDeepStrictEqual(session.status, status)) this.#announcer.finished(session);
     }
   }
 

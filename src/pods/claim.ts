@@ -24,6 +24,8 @@ export function claimPatch(pod: Pod, binding: Binding, now: number): JsonPatchOp
     { op: 'test', path: `/metadata/labels/${pointer(labels.state)}`, value: 'warm' },
     // What is missing tests equal to null. A pod that is being deleted would die with the session on it.
     { op: 'test', path: '/metadata/deletionTimestamp', value: null },
+    // One that has just ended still says that it waits.
+    { op: 'test', path: '/status/phase', value: pod.status?.phase ?? null },
     { op: 'test', path: '/metadata/finalizers', value: metadata.finalizers ?? null },
     ...Object.entries(bound.labels).map(([key, value]) => add(`/metadata/labels/${pointer(key)}`, value)),
     ...Object.entries(noted).map(([key, value]) => add(`/metadata/annotations/${pointer(key)}`, value)),

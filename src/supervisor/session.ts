@@ -47,7 +47,8 @@ export class BoundSession {
     for (let delay = READY_POLL_MS.first; ; delay = Math.min(delay * READY_POLL_MS.factor, READY_POLL_MS.longest)) {
       const readiness = await agent.ready();
       if (this.#isOver) return;
-      if (readiness === 'ready') {
+      // With no time left nothing begins any more: whoever asks then wants to know whether it has.
+      if (readiness === 'ready' && clock.monotonic() < deadline) {
         const result = await this.#call();
         if (this.#isOver) return;
         if (result.kind !== 'notSent') {
@@ -89,8 +90,9 @@ export class BoundSession {
   async settled(ms: number): Promise<void> {
     if (this.#state !== 'waiting') return;
     const changed = new AbortController();
-    this.#changed.addEventListener('change', () => changed.abort(), { once: true });
+    this.#changed.addEventListener('change', () => changed.abort(), { once: true, signal: changed.signal });
     await sleep(this.#deps.clock, ms, changed.signal).catch(() => undefined);
+    changed.abort();
   }
 
   get #isOver(): boolean {

@@ -45,6 +45,9 @@ interface Entry {
   /** A byte has left this process. */
   sent: boolean;
   expired?: true;
+  answered?: true;
+  /** Since when its time is over, monotonic milliseconds. */
+  lateSince?: number;
   unreachableSince?: number;
   problem?: string;
 }
@@ -92,10 +95,12 @@ export class Deliverer {
     const stopAskedAt = this.#stopAsked.get(sessionUid);
     const asked = stopAskedAt === undefined ? {} : { stopAskedMsAgo: this.#clock.monotonic() - stopAskedAt };
     if (entry?.podUid !== podUid) return stopAskedAt === undefined ? undefined : { sent: true, ...asked };
-    const { startedAt, expired, unreachableSince, problem } = entry;
+    const { startedAt, answered, expired, unreachableSince, problem } = entry;
+    const foreign = this.#boundHere.get(sessionUid) !== podUid;
     return {
       // What another leader has bound, it may have told.
-      sent: entry.sent || this.#boundHere.get(sessionUid) !== podUid,
+      sent: entry.sent || foreign,
+      ...(foreign && answered === undefined && expired === undefined && { unasked: true as const }),
       ...(expired && { expired }),
       ...asked,
       ...(startedAt !== undefined && { startedAt }),
@@ -166,12 +171,13 @@ export class Deliverer {
     const { signal } = entry.stop;
     for (let delay = RETRY_MS.first; !signal.aborted; delay = Math.min(delay * RETRY_MS.factor, RETRY_MS.longest)) {
       const remaining = (order.startBy - this.#clock.now()) / 1000;
-      if (remaining <= 0) {
+      if (remaining <= 0 && this.#hasHadItsTime(order, entry)) {
         entry.expired = true;
         this.#wake(order.sessionUid);
         return;
       }
-      const answer = await this.#try(order, entry, remaining);
+      // With 0 seconds nothing begins any more, and the answer tells whether it has.
+      const answer = await this.#try(order, entry, Math.max(0, remaining));
       if (signal.aborted) return;
       this.#note(order, entry, answer);
       if (answer.kind === 'answered' && answer.reply.state !== 'waiting') {
@@ -183,6 +189,13 @@ export class Deliverer {
       // A supervisor has waited for its agent before it says so; whoever else has its port may answer at once.
       await sleep(this.#clock, answer.kind === 'answered' ? WAITING_MS : delay, signal);
     }
+  }
+
+  /** What another leader may have told is asked once more: it may have begun in time. */
+  #hasHadItsTime({ sessionUid, to }: Order, entry: Entry): boolean {
+    if (entry.answered === true || this.#boundHere.get(sessionUid) === to.podUid) return true;
+    entry.lateSince ??= this.#clock.monotonic();
+    return this.#clock.monotonic() - entry.lateSince >= UNREACHABLE_MS;
   }
 
   async #try(order: Order, entry: Entry, startTimeoutSeconds: number): Promise<SupervisorAnswer> {
@@ -213,6 +226,7 @@ export class Deliverer {
       // Perhaps it is to be given up.
       if (this.#clock.monotonic() - entry.unreachableSince >= UNREACHABLE_MS) this.#wake(order.sessionUid);
     } else delete entry.unreachableSince;
+    if (answer.kind === 'answered' || answer.kind === 'refused') entry.answered = true;
     if (answer.kind === 'answered') delete entry.problem;
     else entry.problem = `its supervisor at ${order.to.host}: ${answer.message}`;
   }

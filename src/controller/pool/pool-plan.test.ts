@@ -66,11 +66,11 @@ describe('a pool that has too few', () => {
     expect(plan({ minAgents: 5, maxAgents: 6 }, [], { active: 1, pods: 9 }).create).toBe(0);
   });
 
-  it('starts ten at a time, or a quarter of a large pool', () => {
-    expect(plan({ minAgents: 30, maxAgents: 100 }, []).create).toBe(10);
-    expect(plan({ minAgents: 30, maxAgents: 100 }, starting(7), { creating: 2 }).create).toBe(1);
-    expect(plan({ minAgents: 30, maxAgents: 100 }, starting(12)).create).toBe(0);
-    expect(plan({ minAgents: 200, maxAgents: 300 }, []).create).toBe(50);
+  it('starts ten at a time, or half of a large pool', () => {
+    expect(plan({ minAgents: 15, maxAgents: 100 }, []).create).toBe(10);
+    expect(plan({ minAgents: 15, maxAgents: 100 }, starting(7), { creating: 2 }).create).toBe(1);
+    expect(plan({ minAgents: 15, maxAgents: 100 }, starting(12)).create).toBe(0);
+    expect(plan({ minAgents: 200, maxAgents: 300 }, []).create).toBe(100);
   });
 });
 

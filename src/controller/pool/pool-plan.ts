@@ -35,7 +35,7 @@ export interface PoolPlan {
 }
 
 /** Pods of one Agent that may be starting at one time: a part of the pool, and at least so many. */
-const STARTING = { least: 10, part: 0.25 };
+const STARTING = { least: 10, part: 0.5 };
 
 export function planPool({ spec, idle, creating, pods, active }: PoolView): PoolPlan {
   const target = poolTarget(spec, active);
