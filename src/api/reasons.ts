@@ -95,6 +95,7 @@ export const agentReasons = {
   QuotaExceeded: 'a ResourceQuota of the namespace refuses its warm pods',
   AdmissionDenied: 'an admission policy refuses its warm pods',
   PodCreateFailed: 'Kubernetes does not accept its warm pods; it is tried again',
+  PodFailed: 'its warm pods end before a session comes',
   InvalidSpec: 'the spec is not valid; the message says what is allowed',
   TemplateNotAllowed: 'the pod template asks for something that this installation does not allow',
   ProtocolNotSupported: "this installation does not support the Agent's protocol",
@@ -103,7 +104,7 @@ export const agentReasons = {
 export type AgentReason = keyof typeof agentReasons;
 
 /** Why the warm pods of an Agent are not ready. */
-export type PoolReason = Extract<AgentReason, WaitReason>;
+export type PoolReason = Extract<AgentReason, WaitReason> | 'PodFailed';
 
 /** Reasons of Events about the objects that guard the sessions of a namespace. */
 export const guardReasons = {

@@ -231,7 +231,8 @@ class Places {
     this.#sessions = new Set(view.sessions.filter(isActive).map((session) => session.metadata.uid));
     this.#claimable = [...claimable].reverse();
     const waiting = view.livePods.filter(({ sessionUid }) => sessionUid === undefined).length;
-    this.#leaving = Math.max(0, waiting - claimable.length);
+    const silent = view.idle.filter((pod) => pod.silent).length;
+    this.#leaving = Math.max(0, waiting - claimable.length - silent);
     this.#mayCreate = view.agent.state === 'serving' && view.agent.refusal === undefined;
     this.#active = active;
     this.#pods = view.livePods.length;

@@ -18,7 +18,7 @@ export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
     case 'DeadlineExceeded':
       return { reason: 'DeadlineExceeded', message: 'the session reached its maximum duration' };
     case 'ConnectionBroken':
-      return brokenOutcome(pod, record);
+      return brokenOutcome(pod, record, intent);
     case 'NeverReady':
       return intent ?? neverReadyOutcome(pod, record);
     case 'Stopped':
@@ -28,9 +28,11 @@ export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
 }
 
 /** The connection broke: by how the agent's container ended that had the session, and not one that was started after it. */
-function brokenOutcome(pod: Pod, record: TerminationMessage): Outcome {
+function brokenOutcome(pod: Pod, record: TerminationMessage, intent: Intent | undefined): Outcome {
   const exit = boundAgentExit(pod, record);
-  if (exit === undefined) return { reason: 'Failed', message: 'the agent closed the connection without an answer' };
+  // The kubelet forgets it when it has started the agent twice since; what was noted then stands.
+  if (exit === undefined)
+    return intent ?? { reason: 'Failed', message: 'the agent closed the connection without an answer' };
   const { exitCode } = exit;
   if (exit.reason === 'OOMKilled')
     return { reason: 'OutOfMemory', message: 'the agent used more memory than its limit', exitCode };

@@ -48,7 +48,8 @@ export function intentOf(
 ): Intent | undefined {
   const { status } = session;
   if (status?.phase === 'Stopping' && status.reason !== undefined) {
-    return { reason: status.reason as EndReason, message: status.message ?? '' };
+    const exitCode = status.exitCode === undefined ? {} : { exitCode: status.exitCode };
+    return { reason: status.reason as EndReason, message: status.message ?? '', ...exitCode };
   }
   if (session.spec.stop === true) return { reason: 'Stopped', message: 'spec.stop was set' };
   if (session.metadata.deletionTimestamp !== undefined)

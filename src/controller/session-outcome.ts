@@ -22,6 +22,7 @@ export interface Outcome {
 export interface Intent {
   reason: EndReason;
   message: string;
+  exitCode?: number;
 }
 
 /**

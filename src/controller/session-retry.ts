@@ -27,6 +27,8 @@ export function isSpent(session: Session, pod: Pod): boolean {
  */
 export function mayRetry(session: Session, pod: Pod, over: boolean, delivery: Delivery | undefined): boolean {
   if (!isHttp(pod) || attemptOf(session) + 1 >= MAX_PODS || session.status?.startedAt !== undefined) return false;
+  // Said so while the agent may still be ending.
+  if (sessionRecord(pod)?.delivered === false) return true;
   if (over) return isUndelivered(pod, delivery);
   if (delivery?.sent !== false || !isReady(pod)) return false;
   return delivery.expired === true || (delivery.unreachableForMs ?? 0) >= UNREACHABLE_MS;

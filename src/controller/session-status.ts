@@ -164,7 +164,7 @@ export function stoppingStatus(
   session: Session,
   pod: Pod,
   limits: SessionLimitsInForce,
-  why: { reason: SessionReason; message: string },
+  why: { reason: SessionReason; message: string; exitCode?: number },
   now: number,
   startedAt: string | undefined,
 ): SessionStatus {
@@ -174,6 +174,7 @@ export function stoppingStatus(
     phase: 'Stopping',
     reason: why.reason,
     message: why.message,
+    ...(why.exitCode !== undefined && { exitCode: why.exitCode }),
     stoppingAt: session.status?.stoppingAt ?? iso(now),
   });
 }

@@ -146,7 +146,10 @@ export function waitCause(pod: Pod): WaitCause | undefined {
     return { reason: 'CrashLoopBackOff', message: crashOf(agent) };
   if (isTerminal(pod)) return undefined;
   if (agent?.state?.running !== undefined)
-    return { reason: 'AgentNotReady', message: 'the agent runs, but it does not say that it is ready' };
+    return {
+      reason: 'AgentNotReady',
+      message: `the agent runs, but it does not say that it is ready${agent.restartCount > 0 ? `; ${crashOf(agent)}` : ''}`,
+    };
   return isScheduled(pod) ? { reason: 'ContainerCreating', message: 'the node is preparing the container' } : undefined;
 }
 

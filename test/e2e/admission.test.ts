@@ -4,10 +4,13 @@ import { parse } from 'yaml';
 import type { Agent } from '../../src/api/agent.ts';
 import { agents } from '../../src/api/resources.ts';
 import { imageNames } from '../cluster/base-images.ts';
-import { useBullpen } from '../support/bullpen.ts';
+import { nodeScript, smallPod, useBullpen } from '../support/bullpen.ts';
 
 /** Pods that the namespace's rules do not admit: a LimitRange, and the pod security standard `restricted`. */
-const bullpen = await useBullpen('e2e-admission', { labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } });
+const bullpen = await useBullpen('e2e-admission', {
+  labels: { 'pod-security.kubernetes.io/enforce': 'restricted' },
+  http: true,
+});
 const { kube } = bullpen;
 
 /** What `restricted` asks for beyond what every session pod has. */
@@ -64,3 +67,41 @@ describe.concurrent('in a namespace that enforces the restricted standard', () =
     expect(waits.status?.message).toMatch(/run as root/);
   });
 });
+
+describe.concurrent('an Agent of protocol Http in a namespace that enforces the restricted standard', () => {
+  it('that may run as root is not admitted: its Session and its condition say what to set, and then it runs', async () => {
+    const saysWho = nodeScript(`console.log('uid ' + process.getuid()); await import('/app/server.mjs');`);
+    await bullpen.echoAgent('http-root', { ...saysWho, scaling: { minAgents: 1, maxAgents: 4 } });
+    await kube.createSession('http-root', { agent: 'http-root', body: '{"seconds": 0}' });
+    const waits = await kube.sessionWhen('http-root', 'the cause', (s) => s.status?.reason === 'AdmissionDenied');
+    expect(waits.status).toMatchObject({ phase: 'Starting' });
+    expect(waits.status?.message).toMatch(/restricted.*runAsNonRoot=true/);
+    const refused = await kube.when(agents, 'http-root', 'not Ready', (agent) => ready(agent)?.status === 'False');
+    expect(ready(refused)).toMatchObject({ reason: 'AdmissionDenied' });
+    expect(ready(refused)?.message).toMatch(/restricted.*runAsNonRoot=true/);
+
+    const podTemplate = smallPod({ securityContext: { runAsNonRoot: true, runAsUser: 1234 } });
+    await kube.patchAgent('http-root', { podTemplate });
+    await bullpen.warmPods('http-root', 1);
+    await kube.when(agents, 'http-root', 'Ready', (agent) => ready(agent)?.status === 'True');
+    await kube.createSession('http-warm', { agent: 'http-root', body: '{"seconds": 0}' });
+    // The one that waited comes back to it by itself.
+    for (const name of ['http-warm', 'http-root']) {
+      const ended = await kube.sessionInPhase(name, 'Ended');
+      expect(ended.status).toMatchObject({ reason: 'Completed' });
+      expect(await bullpen.logs(ended)).toMatch(/^uid 1234\n/);
+    }
+  });
+
+  it('that does not runs cold as whom its template says', async () => {
+    const podTemplate = smallPod({ container: { securityContext: { runAsNonRoot: true, runAsUser: 1234 } } });
+    await bullpen.echoAgent('http-cold', { podTemplate });
+    await kube.createSession('http-cold', { agent: 'http-cold', body: '{"seconds": 0}' });
+    const ended = await kube.sessionInPhase('http-cold', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Completed', startKind: 'Cold' });
+  });
+});
+
+function ready(agent: Agent) {
+  return agent.status?.conditions?.find(({ type }) => type === 'Ready');
+}

@@ -5,20 +5,14 @@ import { Agent, request } from 'undici';
 import { parse } from 'yaml';
 import type { Agent as AgentResource } from '../../src/api/agent.ts';
 import { readApiAccess } from '../cluster/api.ts';
-import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
-import { applyCrds } from '../support/crds.ts';
-import { report, secondsSince } from '../support/bullpen.ts';
-import {
-  ECHO_AGENT_IMAGE,
-  loadEchoAgentImage,
-  loadPipecatBotImage,
-  PIPECAT_BOT_IMAGE,
-} from '../support/example-images.ts';
+import { report, secondsSince, smallPod, useBullpen } from '../support/bullpen.ts';
+import { ECHO_AGENT_IMAGE, loadPipecatBotImage, PIPECAT_BOT_IMAGE } from '../support/example-images.ts';
 
-/** The example agents as what they are, containers with an HTTP server: in plain pods, without Bullpen. */
+/** The example agents as what they are, containers with an HTTP server, in plain pods; and the bot in sessions of Bullpen. */
 const NAMESPACE = 'e2e-example-agents';
-const cluster = await connectCluster();
+const bullpen = await useBullpen(NAMESPACE, { http: true });
+const { cluster, kube } = bullpen;
 const access = await readApiAccess(cluster.kubeconfig);
 // Not through the machine's network: other clusters than our own have pods that only their API server can reach.
 const { ca, cert, key, token, insecure } = access;
@@ -37,17 +31,8 @@ const examples = [
   },
 ];
 
-beforeAll(async () => {
-  await applyCrds(cluster);
-  await cluster.kubectl(['create', 'namespace', NAMESPACE]);
-  await loadEchoAgentImage(cluster);
-  await loadPipecatBotImage(cluster, report);
-});
-
-afterAll(async () => {
-  await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--wait=false']);
-  await connections.destroy();
-});
+beforeAll(() => loadPipecatBotImage(cluster, report));
+afterAll(() => connections.destroy());
 
 describe.each(examples)('the example $example', ({ example, image, short, endless, goodbye }) => {
   const server = new AgentPod(example, image);
@@ -122,6 +107,38 @@ describe('the example pipecat-bot', () => {
     expect(log).toMatch(/the-id - said: you said hello\n[^]*said: you said how are you\?\n/);
     expect(log).toMatch(/ERROR .* The bot raised\n[^]*TypeError/);
     await server.end();
+  });
+});
+
+describe('the example pipecat-bot in sessions', () => {
+  it('hears what their bodies say, cold and warm, and says goodbye when it is stopped', async () => {
+    const resources = { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '512Mi' } };
+    await bullpen.echoAgent('bot', { image: PIPECAT_BOT_IMAGE, podTemplate: smallPod({ container: { resources } }) });
+    for (const startKind of ['Cold', 'Warm']) {
+      if (startKind === 'Warm') {
+        await kube.patchAgent('bot', { scaling: { minAgents: 1 } });
+        await bullpen.warmPods('bot', 1);
+      }
+      const name = `bot-${startKind.toLowerCase()}`;
+      const since = Date.now();
+      await kube.createSession(name, { agent: 'bot', body: '{"say": ["hello", "grüße, 世界 😀"]}' });
+      await kube.sessionInPhase(name, 'Running', 'Ended');
+      report(`pipecat-bot, ${startKind}: running ${secondsSince(since)} after it was made`);
+      const ended = await kube.sessionInPhase(name, 'Ended');
+      expect(ended.status).toMatchObject({ reason: 'Completed', startKind });
+      const log = await bullpen.logs(ended);
+      expect(log).toMatch(/said: you said hello\n[^]*said: you said grüße, 世界 😀\n/);
+      expect(log).toContain(`${ended.metadata.uid} - `);
+    }
+    await bullpen.warmPods('bot', 1);
+    await kube.createSession('bot-stopped', { agent: 'bot' });
+    const running = await kube.sessionInPhase('bot-stopped', 'Running');
+    const written = { what: 'the bot to begin', timeoutMs: 60_000, intervalMs: 200 };
+    await waitFor(async () => (await bullpen.logs(running)).includes('Starting bot session'), written);
+    await kube.patchSession('bot-stopped', { stop: true });
+    const stopped = await kube.sessionInPhase('bot-stopped', 'Ended');
+    expect(stopped.status).toMatchObject({ reason: 'Stopped' });
+    expect(await bullpen.logs(stopped)).toMatch(/said: goodbye\n/);
   });
 });
 

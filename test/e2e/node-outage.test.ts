@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sessions } from '../../src/api/resources.ts';
-import { pods } from '../../src/kube/resources.ts';
+import { nodes, pods } from '../../src/kube/resources.ts';
+import { isWarm } from '../../src/controller/pool/warm-pods.ts';
+import { isReady } from '../../src/pods/pod-facts.ts';
+import { waitFor } from '../cluster/wait.ts';
 import { report, secondsSince, untilTold, useBullpen } from '../support/bullpen.ts';
 
 /** The kubelet is down for half a minute, as in an upgrade of its node, while sessions of all kinds run there. */
-const bullpen = await useBullpen('e2e-node-outage');
+const bullpen = await useBullpen('e2e-node-outage', { http: true });
 const { kube } = bullpen;
 const { node } = bullpen.cluster;
 
@@ -37,8 +40,20 @@ describe.runIf(node !== undefined)('while the kubelet is down', () => {
     for (const name of Object.keys(scripts)) {
       podNames[name] = (await kube.sessionInPhase(name, 'Running')).status?.podName ?? '';
     }
+    await bullpen.echoAgent('pool', { scaling: { minAgents: 2, maxAgents: 12 } });
+    await bullpen.warmPods('pool', 2);
+    await kube.createSession('pooled', { agent: 'pool' });
+    podNames['pooled'] = (await kube.sessionInPhase('pooled', 'Running')).status?.podName ?? '';
+    await bullpen.warmPods('pool', 2);
     downSince = Date.now();
     await node?.stopKubelet();
+  });
+
+  it('a waiting pod takes a session as long as nobody knows of the outage', async () => {
+    await kube.createSession('unaware', { agent: 'pool', body: '{"seconds": 1}' });
+    const running = await kube.sessionInPhase('unaware', 'Running', 'Ended');
+    report(`node not known to be silent: running ${secondsSince(downSince)} after the kubelet went`);
+    expect(running.status).toMatchObject({ phase: 'Running', startKind: 'Warm' });
   });
 
   it('a session may be deleted or told to stop: what can be done is done', async () => {
@@ -55,9 +70,21 @@ describe.runIf(node !== undefined)('while the kubelet is down', () => {
     expect(ended.status?.message).toBe(`node node-1 has been silent for ${NODE_LOST_AFTER_SECONDS} s`);
   });
 
+  it('a node that is known to be silent gives no waiting pod to a session', async () => {
+    const silent = { what: 'the node to be called silent', timeoutMs: 90_000, intervalMs: 200 };
+    await waitFor(async () => {
+      const { status } = await kube.api.get(nodes, { name: node?.name ?? '' });
+      return status.conditions?.some((condition) => condition.type === 'Ready' && condition.status !== 'True');
+    }, silent);
+    await kube.createSession('wary', { agent: 'pool', body: '{"seconds": 0}' });
+    const waits = await kube.sessionWhen('wary', 'the cause', (s) => s.status?.reason === 'Unschedulable');
+    expect(waits.status).toMatchObject({ phase: 'Starting' });
+    expect((await kube.pod(waits.status?.podName ?? '')).spec?.nodeName).toBeUndefined();
+  });
+
   it('nothing else is said to have ended, half a minute long', async () => {
-    await sleep(downSince + OUTAGE_MS - Date.now());
-    for (const name of ['patient', 'finishing', 'limited']) {
+    await sleep(Math.max(0, downSince + OUTAGE_MS - Date.now()));
+    for (const name of ['patient', 'finishing', 'limited', 'pooled', 'unaware']) {
       expect((await kube.session(name)).status).toMatchObject({ phase: 'Running' });
     }
   });
@@ -100,6 +127,26 @@ describe.runIf(node !== undefined)('when the kubelet comes back', () => {
     expect((await kube.sessionInPhase('stopped', 'Ended')).status).toMatchObject({ reason: 'Stopped' });
     report(`stop: ended ${secondsSince(upSince)} after the kubelet came back`);
     await kube.gone(pods, podNames['deleted'] ?? '');
+  });
+
+  it('a session of protocol Http that ran on still runs, and can be stopped', async () => {
+    expect((await kube.session('pooled')).status).toMatchObject({ phase: 'Running' });
+    await kube.patchSession('pooled', { stop: true });
+    const ended = await kube.sessionInPhase('pooled', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Stopped', podName: podNames['pooled'] });
+  });
+
+  it('a session of protocol Http that ended meanwhile has the end that it had', async () => {
+    const { status } = await kube.sessionInPhase('unaware', 'Ended');
+    expect(status).toMatchObject({ reason: 'Completed' });
+  });
+
+  it('a session that waited for the node starts, and pods wait there again', async () => {
+    expect((await kube.sessionInPhase('wary', 'Ended')).status).toMatchObject({ reason: 'Completed' });
+    report(`session that waited for the node: over ${secondsSince(upSince)} after the kubelet came back`);
+    // There may be more than it takes for a while: those that waited through the outage, and those that were made for them.
+    const waiting = { what: 'two waiting pods', timeoutMs: 90_000, intervalMs: 200 };
+    await waitFor(async () => (await bullpen.pods()).filter((pod) => isWarm(pod) && isReady(pod)).length >= 2, waiting);
   });
 
   it('the pod of a session that was lost is stopped, and the session stays lost', async () => {

@@ -19,18 +19,16 @@ import { TestKube } from './kube.ts';
 /** Promises about time are held to this many times their figure: a busy machine is no bug. What was measured is printed. */
 export const SLOW_MACHINE = 2;
 
-/** Many run side by side on one small node. */
-const SMALL_POD = {
-  spec: {
-    containers: [
-      {
-        name: 'agent',
-        imagePullPolicy: 'Never',
-        resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } },
-      },
-    ],
-  },
-};
+/** A pod template with little CPU and memory, because many run side by side on one small node; and what else it says. */
+export function smallPod({ container = {}, ...spec }: { container?: object; [field: string]: unknown } = {}) {
+  const resources = { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } };
+  return { spec: { ...spec, containers: [{ name: 'agent', imagePullPolicy: 'Never', resources, ...container }] } };
+}
+
+/** The command of an agent that is a script of Node.js, in the image of the example; `/app/server.mjs` is that agent itself. */
+export function nodeScript(script: string): { command: string[] } {
+  return { command: ['/usr/local/bin/node', '--input-type=module', '--eval', script] };
+}
 
 export interface BullpenOptions {
   /** Labels of the namespace, for example the pod security standard that it enforces. */
@@ -110,7 +108,7 @@ export class Bullpen {
       metadata: { name },
       spec: {
         image: ECHO_AGENT_IMAGE,
-        podTemplate: SMALL_POD,
+        podTemplate: smallPod(),
         terminationGracePeriodSeconds: 5,
         ...spec,
       },

@@ -14,9 +14,9 @@ import type { PendingPods } from '../pending-pods.ts';
 import { creationFailure } from '../pod-creation.ts';
 import type { PodFactory } from '../pod-factory.ts';
 import { Background } from './background.ts';
-import { PoolMemory } from './pool-memory.ts';
+import { PoolMemory, type EndedPod } from './pool-memory.ts';
 import { planPool, type PoolPlan } from './pool-plan.ts';
-import { lateInMs, poolProblem } from './pool-problem.ts';
+import { lateInMs, poolProblem, whyEnded } from './pool-problem.ts';
 import { describeWarmPod, isWarm, warmFacts, type WarmFacts, type WarmPod } from './warm-pods.ts';
 
 /** Requests for pools that may be under way at one time: sessions come first. */
@@ -139,11 +139,11 @@ export class PoolKeeper {
       if (isWarm(pod) && pod.metadata.deletionTimestamp === undefined) this.#remove(agentKey, pod);
   }
 
-  #ended(agentKey: string, revision: string): string[] {
+  #ended(agentKey: string, revision: string): EndedPod[] {
     return this.#caches.pods
       .byIndex(INDEX.endedByAgent, agentKey)
       .filter((pod) => isWarm(pod) && pod.metadata.labels?.[labels.revision] === revision)
-      .map(({ metadata }) => metadata.uid);
+      .map((pod) => ({ uid: pod.metadata.uid, why: whyEnded(pod) }));
   }
 
   #report(

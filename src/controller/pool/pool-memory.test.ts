@@ -9,7 +9,8 @@ beforeEach(() => {
   memory = new PoolMemory({ clock, random: () => 0.5 });
 });
 
-const look = ({ started = 0, ready = 0, ended = [] as string[] } = {}): void => memory.look({ started, ready, ended });
+const look = ({ started = 0, ready = 0, ended = [] as string[] } = {}): void =>
+  memory.look({ started, ready, ended: ended.map((uid) => ({ uid, why: `${uid} died` })) });
 const quota = { reason: 'QuotaExceeded' as const, message: 'exceeded quota' };
 
 /** How long until pods may be made again, found out by looking again and again at what has not changed. */
@@ -163,6 +164,13 @@ describe('a pod that could not be made', () => {
 });
 
 describe('a pod that ended while it waited', () => {
+  it('is told, until another has become ready', () => {
+    look({ ended: ['a'] });
+    expect(memory.problem).toEqual({ reason: 'PodFailed', message: 'a warm pod ended: a died' });
+    look({ ended: ['a'], ready: 1 });
+    expect(memory.problem).toBeUndefined();
+  });
+
   it('makes the next wait, longer each time', () => {
     expect(waitsFor({ ended: ['a'] })).toBe(1000);
     expect(waitsFor({ ended: ['a', 'b'] })).toBe(2000);

@@ -7,6 +7,12 @@ const AFTER_START_MS = { quiet: 100, atMost: 500 };
 /** Between two tries after a pod could not be made, or ended while it waited: doubled each time. */
 const BACKOFF_MS = { first: 1_000, longest: 300_000 };
 
+/** A pod that ended while it waited, and how. */
+export interface EndedPod {
+  uid: string;
+  why: string;
+}
+
 /**
  * What is remembered of an Agent's pool from one look to the next; all times are monotonic milliseconds. It is forgotten with the
  * process, which costs a cooldown begun anew, or one try too early.
@@ -21,6 +27,7 @@ export class PoolMemory {
   #failures = 0;
   #retryAt = 0;
   #problem: { reason: PoolReason; message: string } | undefined;
+  #failed: { reason: PoolReason; message: string } | undefined;
   #ended: ReadonlySet<string> | undefined;
   #surplus: { since: number; least: number; seconds: number } | undefined;
 
@@ -29,9 +36,9 @@ export class PoolMemory {
     this.#random = random;
   }
 
-  /** What Kubernetes said when a pod could not be made. */
+  /** Why there are no pods: what Kubernetes said when one could not be made, or how those ended that were. */
   get problem(): { reason: PoolReason; message: string } | undefined {
-    return this.#problem;
+    return this.#problem ?? this.#failed;
   }
 
   /**
@@ -39,9 +46,9 @@ export class PoolMemory {
    *
    * @param seen.started how many Sessions have just got a pod
    * @param seen.ready how many pods of the wanted revision are ready
-   * @param seen.ended uids of pods of that revision that ended while they waited
+   * @param seen.ended pods of that revision that ended while they waited
    */
-  look({ started, ready, ended }: { started: number; ready: number; ended: readonly string[] }): void {
+  look({ started, ready, ended }: { started: number; ready: number; ended: readonly EndedPod[] }): void {
     const now = this.#clock.monotonic();
     this.#now = now;
     if (started > 0) {
@@ -49,10 +56,17 @@ export class PoolMemory {
       this.#notBefore = Math.min(this.#firstStart + AFTER_START_MS.atMost, now + AFTER_START_MS.quiet);
     } else if (now >= this.#notBefore) this.#firstStart = undefined;
     // That one has become ready shows that it can be done; that others still are shows nothing.
-    if (ready > this.#ready) this.#failures = 0;
+    if (ready > this.#ready) {
+      this.#failures = 0;
+      this.#failed = undefined;
+    }
     this.#ready = ready;
-    if (ended.some((uid) => !(this.#ended?.has(uid) ?? false))) this.#backOff();
-    this.#ended = new Set(ended);
+    const news = ended.find(({ uid }) => !(this.#ended?.has(uid) ?? false));
+    if (news !== undefined) {
+      this.#failed = { reason: 'PodFailed', message: `a warm pod ended: ${news.why}` };
+      this.#backOff();
+    }
+    this.#ended = new Set(ended.map(({ uid }) => uid));
   }
 
   /** Pods are being made: sessions that start from now on come first again. */

@@ -1,4 +1,7 @@
 import type { PoolReason } from '../../api/reasons.ts';
+import type { Pod } from '../../kube/objects.ts';
+import { sessionRecord, supervisorTerminated } from '../../pods/session-record.ts';
+import { disruptionOf, neverStarted } from '../session-outcome.ts';
 import type { WarmPod } from './warm-pods.ts';
 
 /** The worst first: what only a person can remove. */
@@ -44,4 +47,11 @@ export function lateInMs(idle: readonly WarmPod[], startTimeoutSeconds: number, 
 
 function lateAt({ pod }: WarmPod, startTimeoutSeconds: number): number {
   return Date.parse(pod.metadata.creationTimestamp) + startTimeoutSeconds * 1000;
+}
+
+/** How a pod ended that waited. */
+export function whyEnded(pod: Pod): string {
+  const said = sessionRecord(pod)?.message ?? disruptionOf(pod);
+  const exit = supervisorTerminated(pod);
+  return said ?? (exit === undefined ? neverStarted(pod).message : `its supervisor exited with code ${exit.exitCode}`);
 }

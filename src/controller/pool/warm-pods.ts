@@ -17,6 +17,8 @@ export interface WarmPod {
   /** Of no use any more: its node is cordoned, or it trusts no key of ours. */
   useless: boolean;
   leaving: boolean;
+  /** Its node does not answer, so that nothing happens to it soon. */
+  silent: boolean;
   restarts: number;
   /** What keeps it from being ready. */
   cause: WaitCause | undefined;
@@ -58,6 +60,7 @@ export function describeWarmPod(
   const name = pod.spec?.nodeName;
   const node = name === undefined ? undefined : nodeOf(name);
   const leaving = isBeingDeleted(pod);
+  const silent = name !== undefined && !answers(node);
   const cordoned = node?.spec?.unschedulable === true;
   const trusted = trustedKids.some((kid) => kids.includes(kid));
   return {
@@ -69,7 +72,8 @@ export function describeWarmPod(
     cause,
     leaving,
     current: trusted && pod.metadata.labels?.[labels.revision] === revision,
-    usable: trusted && !leaving && !cordoned && (name === undefined || answers(node)),
+    silent,
+    usable: trusted && !leaving && !cordoned && !silent,
     useless: !trusted || cordoned,
   };
 }
