@@ -1,5 +1,5 @@
 import type { Pod } from '../kube/objects.ts';
-import { isBeingDeleted, lastLine, waitCause } from '../pods/pod-facts.ts';
+import { isBeingDeleted, isSlow, lastLine, waitCause } from '../pods/pod-facts.ts';
 import { boundAgentExit, sessionRecord, supervisorTerminated } from '../pods/session-record.ts';
 import type { TerminationMessage } from '../supervisor/wire.ts';
 import { disruptionOf, neverStarted, type Intent, type Outcome } from './session-outcome.ts';
@@ -40,7 +40,9 @@ function brokenOutcome(pod: Pod, record: TerminationMessage, intent: Intent | un
 }
 
 function neverReadyOutcome(pod: Pod, record: TerminationMessage): Outcome {
-  const why = [record.message, waitCause(pod)?.message].filter((text) => text !== undefined).join(': ');
+  const cause = waitCause(pod);
+  const more = cause === undefined || isSlow(cause) ? undefined : cause.message;
+  const why = [record.message, more].filter((text) => text !== undefined).join(': ');
   return { reason: 'StartTimeout', message: why === '' ? 'the agent was not ready in time' : why };
 }
 

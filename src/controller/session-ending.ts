@@ -6,6 +6,7 @@ import {
   hasLostSandbox,
   isBeingDeleted,
   isScheduled,
+  isSlow,
   isTerminal,
   waitCause,
 } from '../pods/pod-facts.ts';
@@ -66,7 +67,9 @@ export function intentOf(
     startDeadline(session, pod, limits) + startSlack <= now &&
     sessionProcessExit(pod) === undefined
   ) {
-    const cause = delivery?.problem ?? waitCause(pod)?.message;
+    const waits = waitCause(pod);
+    // What is wrong with the pod says more than that its supervisor does not answer.
+    const cause = waits !== undefined && !isSlow(waits) ? waits.message : (delivery?.problem ?? waits?.message);
     const message = startDeadlineMissed(session, limits);
     return { reason: 'StartTimeout', message: cause === undefined ? message : `${message}: ${cause}` };
   }

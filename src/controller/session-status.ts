@@ -5,7 +5,7 @@ import type { Session, SessionLimitsInForce, SessionStatus } from '../api/sessio
 import { setCondition } from '../kube/conditions.ts';
 import type { Pod } from '../kube/objects.ts';
 import { readBinding } from '../pods/binding.ts';
-import { lastFinishedAt, type WaitCause } from '../pods/pod-facts.ts';
+import { isSlow, lastFinishedAt, type WaitCause } from '../pods/pod-facts.ts';
 import { sessionSeconds } from '../usage/session-seconds.ts';
 import { usageSince } from './session-facts.ts';
 import type { Outcome } from './session-outcome.ts';
@@ -77,9 +77,6 @@ export function waitingForPodStatus(
   });
 }
 
-/** What is on its way and needs nobody. */
-const SLOW: ReadonlySet<WaitReason> = new Set(['ContainerCreating', 'AgentNotReady']);
-
 /** Its pod is of no use, and the agent has been told nothing: it keeps its place, and gets another pod. */
 export function retryingStatus(
   session: Session,
@@ -114,7 +111,7 @@ export function startingStatus(
   now: number,
 ): SessionStatus {
   const known = session.status?.reason;
-  const problem = cause === undefined || SLOW.has(cause.reason) ? undefined : cause;
+  const problem = cause === undefined || isSlow(cause) ? undefined : cause;
   const bound = boundFields(session, pod, limits, now);
   if (problem === undefined) {
     // Its node alone is not worth a write either: it comes with Running.

@@ -127,6 +127,11 @@ const CONFIG_PROBLEMS = new Set([
   'PostStartHookError',
 ]);
 
+/** What is on its way and needs nobody. */
+export function isSlow({ reason }: WaitCause): boolean {
+  return reason === 'ContainerCreating' || reason === 'AgentNotReady';
+}
+
 export function waitCause(pod: Pod): WaitCause | undefined {
   const unscheduled = pod.status?.conditions?.find(
     (condition) => condition.type === 'PodScheduled' && condition.status === 'False',
