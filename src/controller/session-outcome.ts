@@ -7,6 +7,7 @@ import {
   hasLostSandbox,
   isBeingDeleted,
   isScheduled,
+  lastLine,
   type Terminated,
 } from '../pods/pod-facts.ts';
 
@@ -77,7 +78,7 @@ function exitOutcome(exit: Terminated): Outcome {
   if (exit.exitCode === 0) return { reason: 'Completed', message: '' };
   const detail = exit.message ? `: ${exit.message}` : '';
   if (exit.reason === 'StartError') return { reason: 'Failed', message: `the agent could not be started${detail}` };
-  return { reason: 'Failed', message: `the agent exited with code ${exit.exitCode}${detail}` };
+  return { reason: 'Failed', message: `the agent exited with code ${exit.exitCode}${lastLine(exit.message)}` };
 }
 
 /** Terminal without the agent's own record: an init container failed, or the node refused the pod. */

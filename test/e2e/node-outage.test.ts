@@ -104,7 +104,9 @@ describe.runIf(node !== undefined)('when the kubelet comes back', () => {
 
   it('a session that ran on still runs, and completes', async () => {
     expect((await kube.session('patient')).status).toMatchObject({ phase: 'Running' });
-    await bullpen.kubectl(['exec', podNames['patient'] ?? '', '--', 'touch', '/tmp/go']);
+    // The kubelet serves this a moment after it has begun to work.
+    const go = ['exec', podNames['patient'] ?? '', '--', 'touch', '/tmp/go'];
+    await waitFor(() => bullpen.kubectl(go), { what: 'the kubelet to run a command in the pod', timeoutMs: 60_000 });
     const ended = await kube.sessionInPhase('patient', 'Ended');
     expect(ended.status).toMatchObject({ reason: 'Completed', exitCode: 0 });
     expect(await bullpen.logs(ended)).toBe('start\ndone\n');

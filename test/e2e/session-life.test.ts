@@ -30,7 +30,7 @@ describe.concurrent('a session', () => {
     await kube.createAgent('seven', 'echo oh no; exit 7');
     await kube.createSession('failed', { agent: 'seven' });
     const { status } = await kube.sessionInPhase('failed', 'Ended');
-    expect(status).toMatchObject({ reason: 'Failed', exitCode: 7, message: 'the agent exited with code 7' });
+    expect(status).toMatchObject({ reason: 'Failed', exitCode: 7, message: 'the agent exited with code 7: oh no' });
   });
 
   it('ends as OutOfMemory when the agent uses more than its limit', async () => {

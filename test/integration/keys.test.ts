@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PrivateJwk } from '../../src/controller/keys/key-set.ts';
 import type { Secret } from '../../src/kube/objects.ts';
-import { secrets } from '../../src/kube/resources.ts';
+import { pods, secrets } from '../../src/kube/resources.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
+import { waitFor } from '../cluster/wait.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { Stage, type Scene } from '../support/stage.ts';
 
@@ -51,6 +52,33 @@ describe.concurrent('the keys of the controller', () => {
     const third = await scene.leader();
     expect(await read(scene)).toEqual(made);
     expect(third.lines.find(({ kids }) => kids !== undefined)).toMatchObject({ kids: kidsIn(made) });
+  });
+
+  test('reach pods of before a rotation, and none of before an emergency', async () => {
+    const scene = await stage.scene('reach');
+    const controller = await scene.leader();
+    await scene.httpAgent('agent', 4, { scaling: { minAgents: 1, maxAgents: 4 } });
+    const { namespace, kube } = scene;
+    const [before] = await kube.warmPods('agent', 1);
+    const body = { metadata: { annotations: { 'bullpen.dev/rotate': 'now' } } };
+    await kube.api.patch(secrets, { namespace, name: NAME }, { type: 'merge', body });
+    await waitFor(async () => kidsIn(await read(scene)).length === 2, { what: 'a second key', timeoutMs: 90_000 });
+    await kube.createSession('rotated', { agent: 'agent' });
+    expect((await kube.sessionInPhase('rotated', 'Ended')).status).toMatchObject({
+      reason: 'Completed',
+      podName: before?.metadata.name,
+    });
+
+    const [trusting] = await kube.warmPods('agent', 1);
+    const known = controller.lines.filter(({ msg }) => msg === 'other keys are in use').length;
+    await kube.api.delete(secrets, { namespace, name: NAME });
+    const renewed = (): boolean => controller.lines.filter(({ msg }) => msg === 'other keys are in use').length > known;
+    await waitFor(() => Promise.resolve(renewed()), { what: 'keys of its own again', timeoutMs: 90_000 });
+    await kube.gone(pods, trusting?.metadata.name ?? '');
+    await kube.warmPods('agent', 1);
+    await kube.createSession('renewed', { agent: 'agent' });
+    expect((await kube.sessionInPhase('renewed', 'Ended')).status).toMatchObject({ reason: 'Completed' });
+    expect((await scene.replay()).violations).toEqual([]);
   });
 
   test('get a new one in front when the Secret is annotated, and the annotation goes', async () => {

@@ -125,6 +125,36 @@ describe.concurrent('the warm pool', () => {
     expect((await scene.replay()).violations).toEqual([]);
   });
 
+  test('is rolled under load: every Session runs once, and new ones get pods of the new revision', async () => {
+    const scene = await stage.scene('rolling');
+    await scene.leader();
+    const spec = { scaling: { minAgents: 4, maxAgents: 20 } };
+    await scene.httpAgent(
+      'agent',
+      20,
+      { ...spec, whenFull: 'Queue', queueTimeoutSeconds: 600 },
+      { bot: { afterMs: 500 } },
+    );
+    await scene.kube.warmPods('agent', 4);
+    const made: string[] = [];
+    for (const image of ['new:2', 'new:3']) {
+      made.push(...(await scene.burst('agent', 15, `before-${image.slice(-1)}`)));
+      await patchAgent(scene, { spec: { image } });
+      made.push(...(await scene.burst('agent', 15, `after-${image.slice(-1)}`)));
+    }
+    await scene.settled(made);
+    await agentWhen(scene, 'has rolled', (found) => condition(found, 'Reconciling')?.status === 'False');
+    const { violations, sessions: found } = await scene.replay();
+    expect(violations).toEqual([]);
+    expect([...found.values()].map(({ status }) => status?.reason)).toEqual(made.map(() => 'Completed'));
+    const told = scene.deliveries().map(({ sessionUid }) => sessionUid);
+    expect(new Set(told).size).toBe(made.length);
+    expect(told).toHaveLength(made.length);
+    const { status } = await agentWhen(scene, 'has a revision', (agent) => agent.status?.revision !== undefined);
+    for (const { metadata } of await scene.kube.warmPods('agent', 4))
+      expect(metadata.labels?.['bullpen.dev/revision']).toBe(status?.revision);
+  });
+
   test('leaves the last good revision serving when the new one does not start, and says why', async () => {
     const scene = await stage.scene('broken');
     await scene.leader();
