@@ -78,12 +78,11 @@ export class AgentLoop {
       key,
       open.some((session) => session.status?.podUID === undefined),
     );
-    // What the Agent's status says, and what decides: a template that was refused a while ago is tried again.
-    const judged = agent && this.#judge(agent);
-    const shown = judged && withRefusal(judged, this.#starter.refusalOf(key));
+    const verdict = agent && this.#judge(agent);
+    // What the Agent's status says. A template that was refused a while ago is tried again all the same.
+    const shown = verdict && withRefusal(verdict, this.#starter.refusalOf(key));
     const refusal =
-      shown?.ok === false && judged?.ok === true && !this.#starter.mayProbe(key) ? shown.message : undefined;
-    const verdict = judged;
+      shown?.ok === false && verdict?.ok === true && !this.#starter.mayProbe(key) ? shown.message : undefined;
     const livePods = this.#livePods(key);
     const idle = verdict?.ok === true ? this.#pool.idle(key, verdict.revision) : [];
     const tellPositions =

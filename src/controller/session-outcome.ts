@@ -1,9 +1,9 @@
-import { agentContainer } from '../api/names.ts';
 import type { EndReason } from '../api/reasons.ts';
 import type { Pod } from '../kube/objects.ts';
 import {
   agentStartedAt,
   agentTerminated,
+  failedInitContainer,
   hasLostSandbox,
   isBeingDeleted,
   isScheduled,
@@ -84,9 +84,7 @@ function exitOutcome(exit: Terminated): Outcome {
 /** Terminal without the agent's own record: an init container failed, or the node refused the pod. */
 export function neverStarted(pod: Pod): Outcome {
   if (isBeingDeleted(pod)) return { reason: 'Lost', message: 'the pod was deleted before the agent started' };
-  const init = pod.status?.initContainerStatuses?.find(
-    ({ name, state }) => name !== agentContainer && (state?.terminated?.exitCode ?? 0) !== 0,
-  );
+  const init = failedInitContainer(pod);
   const exit = init?.state?.terminated;
   if (init !== undefined && exit !== undefined) {
     return {

@@ -1,8 +1,7 @@
-import { agentContainer } from '../api/names.ts';
 import type { Session } from '../api/session.ts';
 import type { Pod } from '../kube/objects.ts';
 import { readBinding } from '../pods/binding.ts';
-import { isReady } from '../pods/pod-facts.ts';
+import { failedInitContainer, isReady } from '../pods/pod-facts.ts';
 import { isHttp, sessionRecord } from '../pods/session-record.ts';
 import type { Delivery } from './session-facts.ts';
 
@@ -27,28 +26,19 @@ export function isSpent(session: Session, pod: Pod): boolean {
  */
 export function mayRetry(session: Session, pod: Pod, over: boolean, delivery: Delivery | undefined): boolean {
   if (!isHttp(pod) || attemptOf(session) + 1 >= MAX_PODS || session.status?.startedAt !== undefined) return false;
-  // Said so while the agent may still be ending.
-  if (sessionRecord(pod)?.delivered === false) return true;
+  const record = sessionRecord(pod);
+  // Its supervisor's word stands, also while the agent may still be ending.
+  if (record !== undefined) return !record.delivered;
   if (over) return isUndelivered(pod, delivery);
   if (delivery?.sent !== false || !isReady(pod)) return false;
   return delivery.expired === true || (delivery.unreachableForMs ?? 0) >= UNREACHABLE_MS;
 }
 
 /**
- * Its supervisor says so; or this process, which alone may have told it, has not sent a byte; or nobody ever could, because the pod has
- * never had an address.
+ * Of a pod that has left no record: this process, which alone may have told it, has not sent a byte; or nobody ever could, because the
+ * pod has never had an address. Not where an init container of the user's failed: it would fail again.
  */
 function isUndelivered(pod: Pod, delivery: Delivery | undefined): boolean {
-  const record = sessionRecord(pod);
-  if (record !== undefined) return !record.delivered;
   if (delivery !== undefined) return !delivery.sent;
-  return pod.status?.podIP === undefined && !failedByItself(pod);
-}
-
-/** An init container of the user's failed: it would fail again. */
-function failedByItself(pod: Pod): boolean {
-  const { initContainerStatuses = [] } = pod.status ?? {};
-  return initContainerStatuses.some(
-    ({ name, state }) => name !== agentContainer && (state?.terminated?.exitCode ?? 0) !== 0,
-  );
+  return pod.status?.podIP === undefined && failedInitContainer(pod) === undefined;
 }

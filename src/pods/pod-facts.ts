@@ -41,6 +41,13 @@ export function isReady(pod: Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 
+/** An init container of the user's that ended with an error. The agent itself may be among them, as a native sidecar. */
+export function failedInitContainer(pod: Pod): ContainerStatus | undefined {
+  return pod.status?.initContainerStatuses?.find(
+    ({ name, state }) => name !== agentContainer && (state?.terminated?.exitCode ?? 0) !== 0,
+  );
+}
+
 /** When the agent's container started, by the kubelet's clock in whole seconds; undefined while it has not. */
 export function agentStartedAt(pod: Pod): string | undefined {
   const state = agentStatus(pod)?.state;

@@ -67,7 +67,20 @@ async function loosenCrds(): Promise<void> {
   }
 }
 
-/** Creates each, as soon as the API server has noticed that its CRD allows it. */
+/** Repeats a write until the API server has noticed that the CRD allows it. */
+async function allowed(write: () => Promise<unknown>): Promise<void> {
+  const giveUpAt = Date.now() + 30_000;
+  for (;;) {
+    try {
+      await write();
+      return;
+    } catch (error) {
+      if (Date.now() > giveUpAt) throw error;
+      await sleep(300);
+    }
+  }
+}
+
 async function createBad(namespace: string): Promise<void> {
   const api = new Api(await readApiAccess(cluster.kubeconfig), 'bullpen-test');
   const create = async (
@@ -78,17 +91,11 @@ async function createBad(namespace: string): Promise<void> {
   ): Promise<void> => {
     const path = `/apis/${apiVersion}/namespaces/${namespace}/${plural}`;
     const object = { apiVersion, kind, metadata: { name: `bad-${name}`, namespace }, ...rest };
-    const giveUpAt = Date.now() + 30_000;
-    for (;;) {
-      try {
-        const made = await api.call<object>('POST', path, object);
-        if (status !== undefined) await api.call('PUT', `${path}/bad-${name}/status`, { ...made, status });
-        return;
-      } catch (error) {
-        if (Date.now() > giveUpAt) throw error;
-        await sleep(300);
-      }
-    }
+    await allowed(() => api.call('POST', path, object));
+    // A patch: the controller writes the status of a new Agent, too.
+    const patch = { status };
+    if (status !== undefined)
+      await allowed(() => api.call('PATCH', `${path}/bad-${name}/status`, patch, 'application/merge-patch+json'));
   };
   for (const [name, parts] of Object.entries(badAgents)) await create('Agent', 'agents', name, parts);
   for (const [name, parts] of Object.entries(badSessions)) await create('Session', 'sessions', name, parts);
