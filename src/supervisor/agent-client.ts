@@ -1,9 +1,10 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
+import { relayWebSocket, type Caller, type WebSocketOptions } from './websocket.ts';
 
 /** What the agent says of itself. */
 export type Readiness = 'ready' | 'notReady' | 'unreachable';
 
-/** How `POST /bot` went. `notSent`: there was no connection, so not a byte of it has left. */
+/** How `POST /bot` or a WebSocket went. `notSent`: there was no connection, so not a byte of it has left. */
 export type BotResult =
   { kind: 'notSent' } | { kind: 'answered'; status: number } | { kind: 'broken'; message: string };
 
@@ -79,5 +80,15 @@ export class AgentClient {
       call.on('error', (error) => broken(error.message));
       call.on('close', () => broken('the agent closed the connection'));
     });
+  }
+
+  /**
+   * `GET /ws` for a caller, held open for as long as both of them like.
+   *
+   * @param options.body base64, as the contract has it in the address
+   */
+  webSocket(caller: Caller, options: Omit<WebSocketOptions, 'path'> & { body: string }): Promise<BotResult> {
+    const path = `/ws?${new URLSearchParams({ body: options.body }).toString()}`;
+    return relayWebSocket(this.#address, caller, { ...options, path });
   }
 }

@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { bindRequest, bodyDigest, type BindRequest } from './wire.ts';
 import type { Verifier } from './verifier.ts';
 import type { BoundSession } from './session.ts';
+import { refuseUpgrade } from './websocket.ts';
 
 /** A body of 1 MB in base64, and room for the rest. */
 const MAX_BIND_BYTES = 2 * 1024 * 1024;
@@ -34,12 +36,16 @@ export function createSupervisorServer(deps: SupervisorServerDeps): Server {
   );
   server.maxConnections = 256;
   server.on('clientError', (_error, socket) => socket.destroy());
+  server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Nobody else listens to it any more.
+    socket.on('error', () => socket.destroy());
+    upgrade(deps, message, socket, head).catch(() => socket.destroy());
+  });
   return server;
 }
 
 async function handle(deps: SupervisorServerDeps, message: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = (message.url ?? '').split('?', 1)[0];
-  switch (`${message.method ?? ''} ${path ?? ''}`) {
+  switch (`${message.method ?? ''} ${pathOf(message)}`) {
     case 'GET /livez':
       reply(response, 200, { ok: true });
       return;
@@ -58,6 +64,34 @@ async function handle(deps: SupervisorServerDeps, message: IncomingMessage, resp
     default:
       refuse(message, response, 404, 'NotFound', 'there is nothing here');
   }
+}
+
+/** `GET /ws`: the WebSocket of the session, for whoever has a token of the gateway's for it. */
+async function upgrade(
+  deps: SupervisorServerDeps,
+  message: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const no = (status: number, code: string, error: string): void =>
+    refuseUpgrade(socket, status, JSON.stringify({ error, code }));
+  const isWebSocket = message.headers.upgrade?.toLowerCase() === 'websocket';
+  if (message.method !== 'GET' || pathOf(message) !== '/ws' || !isWebSocket) {
+    no(404, 'NotFound', 'there is nothing here');
+    return;
+  }
+  const claims = await deps.verifier.verify(message.headers.authorization, 'ws');
+  if (claims === undefined) {
+    no(401, 'Unauthorized', 'no valid token for this pod');
+    return;
+  }
+  const session = deps.session();
+  if (session?.uid !== claims.sub) {
+    no(409, 'AnotherSession', 'this pod does not serve that session');
+    return;
+  }
+  if (!session.connect({ headers: message.headers, socket, head }))
+    no(409, 'NoWebSocket', 'this session is no WebSocket, has one already, or is over');
 }
 
 async function bind(deps: SupervisorServerDeps, message: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -104,6 +138,10 @@ async function stop(deps: SupervisorServerDeps, message: IncomingMessage, respon
   // The answer first, for the process ends with the session; but nobody who does not take it may keep the session running.
   response.once('close', () => session.end('Stopped'));
   reply(response, 200, { state: 'over' });
+}
+
+function pathOf(message: IncomingMessage): string {
+  return (message.url ?? '').split('?', 1)[0] ?? '';
 }
 
 function parseBind(body: Buffer): BindRequest | undefined {

@@ -25,6 +25,7 @@ function setUp({ readiness = 'ready' }: { readiness?: Readiness } = {}) {
       if (!agent.connects || !mayGo()) return Promise.resolve<BotResult>({ kind: 'notSent' });
       return new Promise<BotResult>((finish) => agent.calls.push({ headers, body, finish }));
     },
+    webSocket: () => Promise.reject(new Error('no test asks for one')),
   };
   const records: TerminationMessage[] = [];
   const session = new BoundSession({

@@ -1,5 +1,6 @@
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { AgentClient, BotResult } from './agent-client.ts';
+import type { Caller } from './websocket.ts';
 import type { BindReply, BindRequest, SupervisorOutcome, TerminationMessage } from './wire.ts';
 
 /** How often the agent is asked whether it is ready: at once, and then less and less often. */
@@ -12,7 +13,7 @@ type State = 'waiting' | 'started' | 'over';
 
 export interface SessionDeps {
   request: BindRequest;
-  agent: Pick<AgentClient, 'ready' | 'bot'>;
+  agent: Pick<AgentClient, 'ready' | 'bot' | 'webSocket'>;
   clock: Clock;
   /** Called once: the record of the session. The process ends then, and the pod with it. */
   onOver: (record: TerminationMessage) => void;
@@ -20,7 +21,7 @@ export interface SessionDeps {
 
 /**
  * The one session of this pod: waits for the agent, calls it once, and notices its end. Whatever happens after the call has
- * begun, it is never made again.
+ * begun, it is never made again. The call is `POST /bot`, or the one WebSocket of a caller who has to come first.
  */
 export class BoundSession {
   readonly uid: string;
@@ -30,6 +31,8 @@ export class BoundSession {
   #state: State = 'waiting';
   #delivered = false;
   #startedAt: { wall: number; monotonic: number } | undefined;
+  /** Who has asked for the WebSocket of this session. */
+  #caller: Caller | undefined;
 
   constructor(deps: SessionDeps) {
     this.uid = deps.request.uid;
@@ -45,7 +48,8 @@ export class BoundSession {
     const { agent, clock, request } = this.#deps;
     const deadline = clock.monotonic() + request.startTimeoutSeconds * 1000;
     for (let delay = READY_POLL_MS.first; ; delay = Math.min(delay * READY_POLL_MS.factor, READY_POLL_MS.longest)) {
-      const readiness = await agent.ready();
+      if (this.#isWebSocket) await this.#callerComes(deadline);
+      const readiness = this.#isOver ? 'unreachable' : await agent.ready();
       if (this.#isOver) return;
       // With no time left nothing begins any more: whoever asks then wants to know whether it has.
       if (readiness === 'ready' && clock.monotonic() < deadline) {
@@ -58,12 +62,30 @@ export class BoundSession {
         // It went away between its readiness and the call, which never left.
       }
       if (clock.monotonic() >= deadline) {
-        this.end('NeverReady', { message: 'the agent was not ready within its start timeout' });
+        const missing = this.#isWebSocket && this.#caller === undefined;
+        const message = missing ? 'nobody opened its WebSocket' : 'the agent was not ready';
+        this.end('NeverReady', { message: `${message} within its start timeout` });
         return;
       }
       await sleep(clock, delay, this.#ending.signal).catch(() => undefined);
       if (this.#isOver) return;
     }
+  }
+
+  /**
+   * Takes whoever opens the WebSocket of this session: the first one only, until it has hung up without having reached the agent.
+   *
+   * @returns false when it is not to have one: nothing has been done then
+   */
+  connect(caller: Caller): boolean {
+    if (!this.#isWebSocket || this.#state !== 'waiting' || this.#caller !== undefined) return false;
+    this.#caller = caller;
+    const left = (): void => {
+      if (this.#caller === caller && this.#state === 'waiting') this.#caller = undefined;
+    };
+    caller.socket.on('close', left).on('error', left);
+    this.#changed.dispatchEvent(new Event('caller'));
+    return true;
   }
 
   /** Ends the session now, whatever the agent does. */
@@ -99,23 +121,45 @@ export class BoundSession {
     return this.#state === 'over';
   }
 
+  get #isWebSocket(): boolean {
+    return this.#deps.request.transport === 'websocket';
+  }
+
+  /** Resolves when there is a caller, or the session is over, or its start timeout has passed. */
+  async #callerComes(deadline: number): Promise<void> {
+    if (this.#caller !== undefined || this.#isOver) return;
+    const { clock } = this.#deps;
+    const came = new AbortController();
+    this.#changed.addEventListener('caller', () => came.abort(), { once: true, signal: came.signal });
+    const signal = AbortSignal.any([came.signal, this.#ending.signal]);
+    await sleep(clock, Math.max(0, deadline - clock.monotonic()), signal).catch(() => undefined);
+    came.abort();
+  }
+
   async #call(): Promise<BotResult> {
-    const { request, agent, clock } = this.#deps;
+    const { request, agent } = this.#deps;
     const headers = {
       ...request.headers,
       'x-daily-session-id': request.sessionId,
       'x-pcc-max-session-seconds': String(request.maxSessionSeconds),
     };
-    return await agent.bot(headers, Buffer.from(request.body, 'base64'), () => {
-      // It may have ended while the connection was made, and said that nothing was delivered.
-      if (this.#isOver) return false;
-      this.#delivered = true;
-      this.#startedAt = { wall: clock.now(), monotonic: clock.monotonic() };
-      this.#setState('started');
-      const limit = clock.setTimeout(() => this.end('DeadlineExceeded'), request.maxSessionSeconds * 1000);
-      this.#ending.signal.addEventListener('abort', () => limit.cancel(), { once: true });
-      return true;
-    });
+    const mayGo = (): boolean => this.#begin();
+    if (!this.#isWebSocket) return await agent.bot(headers, Buffer.from(request.body, 'base64'), mayGo);
+    const caller = this.#caller;
+    if (caller === undefined) return { kind: 'notSent' };
+    return await agent.webSocket(caller, { headers, body: request.body, mayGo, signal: this.#ending.signal });
+  }
+
+  /** The agent is about to be told. With false it is not: the session may have ended while the connection was made. */
+  #begin(): boolean {
+    if (this.#isOver) return false;
+    const { request, clock } = this.#deps;
+    this.#delivered = true;
+    this.#startedAt = { wall: clock.now(), monotonic: clock.monotonic() };
+    this.#setState('started');
+    const limit = clock.setTimeout(() => this.end('DeadlineExceeded'), request.maxSessionSeconds * 1000);
+    this.#ending.signal.addEventListener('abort', () => limit.cancel(), { once: true });
+    return true;
   }
 
   #ended(result: Exclude<BotResult, { kind: 'notSent' }>): void {
@@ -123,7 +167,7 @@ export class BoundSession {
     const ranMs = clock.monotonic() - (this.#startedAt?.monotonic ?? clock.monotonic());
     if (result.kind === 'broken') this.end('ConnectionBroken', { message: result.message });
     else if (ranMs >= request.maxSessionSeconds * 1000 - LIMIT_SLACK_MS) this.end('DeadlineExceeded');
-    else if (result.status >= 200 && result.status < 300) this.end('Completed', { httpStatus: result.status });
+    else if (isSuccess(result.status)) this.end('Completed', { httpStatus: result.status });
     else this.end('AgentError', { httpStatus: result.status, message: `the agent answered ${result.status}` });
   }
 
@@ -132,4 +176,9 @@ export class BoundSession {
     this.#state = state;
     this.#changed.dispatchEvent(new Event('change'));
   }
+}
+
+/** 101 is a WebSocket that was opened, and closed in good order. */
+function isSuccess(status: number): boolean {
+  return status === 101 || (status >= 200 && status < 300);
 }

@@ -78,6 +78,8 @@ export const bindRequest = z.strictObject({
   body: z.base64(),
   /** More headers of `POST /bot`. */
   headers: botHeaders,
+  /** The session is one WebSocket to the agent's `/ws`, which somebody opens with `GET /ws`; else the agent is told by `POST /bot`. */
+  transport: z.optional(z.literal('websocket')),
   /** How long the session may run, seconds. */
   maxSessionSeconds: z.number().check(z.positive(), z.maximum(1_000_000)),
   /** How long the agent may still take to be ready, seconds. */

@@ -18,7 +18,7 @@ interface Call {
 }
 
 /** The agent of a fake pod as its supervisor meets it: does with `POST /bot` what the pod's script says. */
-export class FakeAgent implements Pick<AgentClient, 'ready' | 'bot'> {
+export class FakeAgent implements Pick<AgentClient, 'ready' | 'bot' | 'webSocket'> {
   readonly #deps: FakeAgentDeps;
   #call: Call | undefined;
 
@@ -38,6 +38,10 @@ export class FakeAgent implements Pick<AgentClient, 'ready' | 'bot'> {
       this.#call = { startedAt: Date.now(), settle };
       this.reconsider();
     });
+  }
+
+  webSocket(): Promise<BotResult> {
+    return Promise.reject(new Error('no WebSocket is played'));
   }
 
   /** The script may have changed: an open call ends as it now says, counted from its beginning. */

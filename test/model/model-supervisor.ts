@@ -102,6 +102,7 @@ export class ModelSupervisor {
       agent: {
         ready: () => agent.ready(),
         bot: (_headers, _bytes, mayGo) => agent.bot(request.uid, () => !this.#process.isDead && mayGo()),
+        webSocket: () => Promise.reject(new Error('the model opens no WebSockets')),
       },
       clock: this.#process.clock,
       onOver: (record) => this.#over(record),
