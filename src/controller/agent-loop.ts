@@ -42,6 +42,8 @@ export class AgentLoop {
   readonly #metrics: ControllerMetrics;
   readonly #clock: Clock;
   readonly #positionsToldAt = new Map<string, number>();
+  /** Agents with Sessions that wait for a place or a pod. */
+  readonly #waiting = new Set<string>();
   /** An object never changes; to parse and hash it in every pass would cost more than the rest of the pass. */
   readonly #judged = new WeakMap<Agent, AgentVerdict>();
 
@@ -69,6 +71,11 @@ export class AgentLoop {
     this.#clock = deps.clock;
   }
 
+  /** Whether Sessions of this Agent waited for a place or a pod when it was last looked at. */
+  hasWaiting(key: string): boolean {
+    return this.#waiting.has(key);
+  }
+
   async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
     const settleInMs = await this.#settlePending(key);
     this.#verdicts.prune();
@@ -92,7 +99,7 @@ export class AgentLoop {
       sessions: open,
       livePods,
       idle,
-      sessionsOn: this.#sessionsOn(key),
+      sessionsOn: () => this.#sessionsOn(key),
       bound: this.#bound(key, open),
       judged: new Set(passed.map(({ metadata }) => metadata.uid)),
       retryAt: this.#starter.retryTimes(key, open),
@@ -101,6 +108,8 @@ export class AgentLoop {
     });
     if (plan.toldPositions) this.#positionsToldAt.set(key, this.#clock.monotonic());
     if (plan.queued === 0) this.#positionsToldAt.delete(key);
+    if (plan.waiting > 0) this.#waiting.add(key);
+    else this.#waiting.delete(key);
 
     const bounds = { limit: PARALLEL, signal };
     const status = this.#carryOutStatuses(plan, passed, bounds);

@@ -14,7 +14,7 @@ function plan(sessions: Session[], view: Partial<AgentView> = {}, seconds = 0): 
     sessions,
     livePods: [],
     idle: [],
-    sessionsOn: new Map(),
+    sessionsOn: () => new Map(),
     bound: new Set((view.livePods ?? []).flatMap(({ sessionUid }) => sessionUid ?? [])),
     judged: new Set(),
     retryAt: new Map(),

@@ -3,7 +3,7 @@ import { parseSessionSpec } from '../api/parse.ts';
 import type { RejectReason } from '../api/reasons.ts';
 import type { Session, SessionLimitsInForce, SessionStatus } from '../api/session.ts';
 import type { Pod } from '../kube/objects.ts';
-import { inClaimOrder, type WarmPod } from './pool/warm-pods.ts';
+import { inClaimOrder, isClaimable, isTroubled, type WarmPod } from './pool/warm-pods.ts';
 import type { Outcome } from './session-outcome.ts';
 import { endedStatus, isActive, queuedStatus, rejectedStatus } from './session-status.ts';
 
@@ -22,8 +22,8 @@ export interface AgentView {
   livePods: readonly LivePod[];
   /** Live pods that wait for a Session, and whose claim is not under way. */
   idle: readonly WarmPod[];
-  /** How many sessions of the Agent each node has. */
-  sessionsOn: ReadonlyMap<string, number>;
+  /** How many sessions of the Agent each node has; asked only where somebody is given a pod. */
+  sessionsOn: () => ReadonlyMap<string, number>;
   /** Sessions that have a pod, live or ended, or may have one: what becomes of them is not decided here. */
   bound: ReadonlySet<string>;
   /** Sessions whose verdict is on its way. */
@@ -58,6 +58,8 @@ export interface AgentPlan {
   /** With those that this plan admits. */
   activeSoon: number;
   queued: number;
+  /** Sessions that would start if there were a place or a pod for them. */
+  waiting: number;
   /** A Session was told that it has moved in the queue. */
   toldPositions: boolean;
   /** A Session near the head has moved and is to be told later. */
@@ -92,11 +94,11 @@ export function planAgent(view: AgentView): AgentPlan {
     active: holders.size,
     activeSoon: holders.size,
     queued: 0,
+    waiting: 0,
     toldPositions: false,
     positionsWaiting: false,
   };
-  const claimable = unbound.length === 0 || !mayWait(view.agent) ? [] : inClaimOrder(view.idle, view.sessionsOn);
-  const places = new Places(view, holders.size, claimable);
+  const places = new Places(view, holders.size, unbound.length);
 
   for (const session of inOrder(unbound)) {
     const decision = isActive(session)
@@ -130,10 +132,12 @@ export function planAgent(view: AgentView): AgentPlan {
         break;
       case 'queue':
         plan.queued += 1;
+        plan.waiting += 1;
         tell(plan, view, session, decision.message);
         wakeAfter(plan, decision.untilMs - now);
         break;
       case 'wait':
+        plan.waiting += 1;
         if (decision.untilMs !== undefined) wakeAfter(plan, decision.untilMs - now);
         break;
     }
@@ -142,9 +146,9 @@ export function planAgent(view: AgentView): AgentPlan {
   return plan;
 }
 
-/** Pods of an Agent that was of protocol Http may still be there. */
-function mayWait(agent: AgentState): boolean {
-  return agent.state === 'serving' && agent.spec.protocol === 'Http';
+/** The waiting pods that Sessions may get. Pods of an Agent that was of protocol Http may still be there. */
+function claimableOf({ agent, idle }: AgentView): WarmPod[] {
+  return agent.state === 'serving' && agent.spec.protocol === 'Http' ? idle.filter(isClaimable) : [];
 }
 
 type Decision =
@@ -219,17 +223,27 @@ function decideAdmitted(session: Session, { agent, now, retryAt }: AgentView, pl
 class Places {
   readonly #max: number;
   readonly #sessions: Set<string>;
+  /** The best last. */
   readonly #claimable: WarmPod[];
+  /** Waiting pods that may never be ready: better than none. */
+  readonly #lastResort: WarmPod[];
   readonly #mayCreate: boolean;
   readonly #leaving: number;
   #promised = 0;
   #active: number;
   #pods: number;
 
-  constructor(view: AgentView, active: number, claimable: readonly WarmPod[]) {
+  /** @param atMost how many may be taken */
+  constructor(view: AgentView, active: number, atMost: number) {
     this.#max = view.agent.state === 'serving' ? view.agent.spec.scaling.maxAgents : 0;
     this.#sessions = new Set(view.sessions.filter(isActive).map((session) => session.metadata.uid));
-    this.#claimable = [...claimable].reverse();
+    const claimable = claimableOf(view);
+    const patience = view.agent.state === 'serving' ? view.agent.spec.startTimeoutSeconds : 0;
+    const troubled = (pod: WarmPod): boolean => isTroubled(pod, patience, view.now);
+    const best = (pods: WarmPod[]): WarmPod[] =>
+      atMost === 0 ? [] : inClaimOrder(pods, view.sessionsOn(), atMost).reverse();
+    this.#claimable = best(claimable.filter((pod) => !troubled(pod)));
+    this.#lastResort = best(claimable.filter(troubled));
     const waiting = view.livePods.filter(({ sessionUid }) => sessionUid === undefined).length;
     const silent = view.idle.filter((pod) => pod.silent).length;
     this.#leaving = Math.max(0, waiting - claimable.length - silent);
@@ -248,7 +262,7 @@ class Places {
 
   /** Whether there is a pod that waits, or room for one more. */
   podToHave(): boolean {
-    return this.#claimable.length > 0 || (this.#mayCreate && this.#pods < this.#max);
+    return this.#claimable.length > 0 || this.#roomForOne() || this.#lastResort.length > 0;
   }
 
   /** Whether a session may run, and only waits for a pod that has no session and is of no use yet, or not any more; takes that place. */
@@ -261,9 +275,13 @@ class Places {
   /** Takes a place, and the best of the pods that wait, if there is one. */
   take(session: Session): Pod | undefined {
     if (!this.#sessions.has(session.metadata.uid)) this.#active += 1;
-    const warm = this.#claimable.pop();
+    const warm = this.#claimable.pop() ?? (this.#roomForOne() ? undefined : this.#lastResort.pop());
     if (warm === undefined) this.#pods += 1;
     return warm?.pod;
+  }
+
+  #roomForOne(): boolean {
+    return this.#mayCreate && this.#pods < this.#max;
   }
 
   explain(): string {

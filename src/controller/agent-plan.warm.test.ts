@@ -4,7 +4,7 @@ import { agentSpec, type AgentSpecInput } from '../api/agent.ts';
 import type { Session } from '../api/session.ts';
 import { planAgent, type AgentPlan, type AgentView } from './agent-plan.ts';
 import type { WarmPod } from './pool/warm-pods.ts';
-import { makeIdle, REVISION } from './testing/http-objects.ts';
+import { makeIdle, waitingNow, REVISION } from './testing/http-objects.ts';
 import { at, boundStatus, EPOCH, LIMITS, makeSession } from './testing/objects.ts';
 
 function serving(maxAgents: number, spec: Partial<AgentSpecInput> = {}): AgentView['agent'] {
@@ -29,7 +29,7 @@ function plan(
     sessions,
     livePods: [...idle.map(({ pod }) => ({ name: pod.metadata.name, sessionUid: undefined })), ...strangers],
     idle,
-    sessionsOn: new Map(),
+    sessionsOn: () => new Map(),
     bound: new Set(),
     judged: new Set(),
     retryAt: new Map(),
@@ -89,6 +89,15 @@ describe('pods that wait', () => {
     ]);
   });
 
+  it('serve after those that are made where they may never be ready, and even so when the cap leaves no other', () => {
+    const hung = [makeIdle('hung', { ready: false, agent: waitingNow('CrashLoopBackOff') })];
+    expect(given(plan(10, sessions(1), hung))).toEqual([['s00', undefined]]);
+    expect(given(plan(2, sessions(2), hung))).toEqual([
+      ['s00', undefined],
+      ['s01', 'hung'],
+    ]);
+  });
+
   it('serve also when they are of an earlier revision, unless they are not ready', () => {
     expect(given(plan(1, sessions(1), pods(1, { revision: 'rev-1' })))).toEqual([['s00', 'p0']]);
     expect(plan(1, sessions(1), pods(1, { revision: 'rev-1', ready: false })).start).toEqual([]);
@@ -110,7 +119,7 @@ describe('pods that wait', () => {
 
   it('spread over the nodes that have the fewest sessions', () => {
     const idle = [makeIdle('full', { node: 'a' }), makeIdle('free', { node: 'b', readySince: 9 })];
-    expect(given(plan(10, sessions(1), idle, { sessionsOn: new Map([['a', 3]]) }))).toEqual([['s00', 'free']]);
+    expect(given(plan(10, sessions(1), idle, { sessionsOn: () => new Map([['a', 3]]) }))).toEqual([['s00', 'free']]);
   });
 });
 

@@ -82,7 +82,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
       metrics: deps.kitMetrics,
     }).run(signal);
 
-  const stopRouting = route(caches, guarded, nodes, queues);
+  const stopRouting = route(caches, guarded, nodes, queues, (agentKey) => loops.agents.hasWaiting(agentKey));
   const stopArrivals = arrivals.follow(caches.sessions);
   // Pods that trust none of the keys are of no use.
   const stopKeys = deps.keys.onChanged(() => {

@@ -105,7 +105,7 @@ describe('the guards of a namespace', () => {
     const clock = new FakeClock();
     const queues = createQueues({ clock });
     const nodes = new NodeWatch({ api: {} as KubeApi, store: caches.nodes, clock });
-    route(caches, guards, nodes, queues);
+    route(caches, guards, nodes, queues, () => false);
     const [budget] = guards[0].list();
     if (budget === undefined) throw new Error('no budget');
     const later = (version: string, generation: number): PodDisruptionBudget => ({

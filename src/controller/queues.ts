@@ -1,3 +1,4 @@
+import type { Session } from '../api/session.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { KubeMetrics } from '../kube/metrics.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
@@ -70,14 +71,32 @@ export function enqueueAll(caches: Caches, guarded: readonly Watched[], queues: 
 }
 
 /**
+ * What is not waited for is looked at together with what comes right after it: a session that starts or ends makes half a dozen changes
+ * of its pod and those of the pool within moments, and an agent pass costs as much for one of them as for all.
+ */
+const SOON_MS = 100;
+
+/**
  * Turns every change into the keys that it may matter to.
  *
+ * @param hasWaiting whether Sessions of an Agent wait for a place or a pod, so that any change may be the one that they wait for
  * @returns a function that ends it
  */
-export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWatch, queues: Queues): () => void {
+export function route(
+  caches: Caches,
+  guarded: readonly Watched[],
+  nodes: NodeWatch,
+  queues: Queues,
+  hasWaiting: (agentKey: string) => boolean,
+): () => void {
+  const look = (agentKey: string): void => {
+    if (hasWaiting(agentKey)) queues.agents.add(agentKey);
+    else queues.agents.addAfter(agentKey, SOON_MS);
+  };
   const ends = [
-    caches.agents.subscribe(({ object }) => {
-      queues.agents.add(keyOf(object));
+    caches.agents.subscribe(({ type, object }) => {
+      if (type === 'updated') look(keyOf(object));
+      else queues.agents.add(keyOf(object));
       queues.retention.addAfter(keyOf(object), RETENTION_DELAY_MS);
       queues.namespaces.add(object.metadata.namespace ?? '');
     }),
@@ -85,14 +104,11 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
       const { object } = change;
       queues.sessions.add(object.metadata.uid);
       if (isFinished(object)) queues.retention.addAfter(agentKeyOfSession(object), RETENTION_DELAY_MS);
-      const before = change.type === 'updated' ? change.old : undefined;
-      const matters =
-        before?.status?.phase !== object.status?.phase ||
-        before?.spec.stop !== object.spec.stop ||
-        // Its pod is of no use, and it needs another.
-        before?.status?.attempt !== object.status?.attempt ||
-        change.type !== 'updated';
-      if (matters) queues.agents.add(agentKeyOfSession(object));
+      const key = agentKeyOfSession(object);
+      // It is new, or its pod is of no use and it needs another.
+      if (change.type === 'added' || (change.old && change.old.status?.attempt !== object.status?.attempt))
+        queues.agents.add(key);
+      else if (change.type === 'deleted' || changesPlaces(change.old, object)) look(key);
     }),
     caches.pods.subscribe((change) => {
       const { object } = change;
@@ -101,7 +117,7 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
       enqueueSessionOf(object, queues);
       if (ended || change.type !== 'updated') queues.namespaces.add(object.metadata.namespace ?? '');
       const matters = ended || change.type !== 'updated' || changesPool(change.old, object);
-      if (key !== undefined && matters) queues.agents.add(key);
+      if (key !== undefined && matters) look(key);
       if (key !== undefined && isTerminal(object)) queues.retention.addAfter(key, RETENTION_DELAY_MS);
     }),
     caches.nodes.subscribe(({ type, object }) => {
@@ -110,7 +126,7 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
       for (const pod of caches.pods.byIndex(INDEX.node, object.metadata.name)) {
         enqueueSessionOf(pod, queues);
         const key = isWarm(pod) ? agentKeyOfPod(pod) : undefined;
-        if (key !== undefined) queues.agents.add(key);
+        if (key !== undefined) look(key);
       }
     }),
     ...guarded.map((store) =>
@@ -122,6 +138,11 @@ export function route(caches: Caches, guarded: readonly Watched[], nodes: NodeWa
     ),
   ];
   return () => ends.forEach((end) => end());
+}
+
+/** Whether what has changed of a Session decides over who else may start. */
+function changesPlaces(before: Session, after: Session): boolean {
+  return before.status?.phase !== after.status?.phase || before.spec.stop !== after.spec.stop;
 }
 
 /** Whether what has changed of a pod that waits decides over who gets it, or whether another is made. */

@@ -17,7 +17,8 @@ export function attemptOf(session: Session | undefined): number {
 }
 
 export function isSpent(session: Session, pod: Pod): boolean {
-  return (readBinding(pod)?.attempt ?? 0) < attemptOf(session);
+  const attempt = attemptOf(session);
+  return attempt > 0 && (readBinding(pod)?.attempt ?? 0) < attempt;
 }
 
 /**

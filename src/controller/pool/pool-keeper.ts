@@ -17,7 +17,7 @@ import { Background } from './background.ts';
 import { PoolMemory, type EndedPod } from './pool-memory.ts';
 import { planPool, type PoolPlan } from './pool-plan.ts';
 import { lateInMs, poolProblem, whyEnded } from './pool-problem.ts';
-import { describeWarmPod, isWarm, warmFacts, type WarmFacts, type WarmPod } from './warm-pods.ts';
+import { describeWarmPod, isWarm, type WarmPod } from './warm-pods.ts';
 
 /** Requests for pools that may be under way at one time: sessions come first. */
 const PARALLEL = 4;
@@ -58,7 +58,8 @@ export class PoolKeeper {
   readonly #wake: (agentKey: string) => void;
   readonly #background = new Background(PARALLEL);
   readonly #memories = new Map<string, PoolMemory>();
-  readonly #facts = new WeakMap<Pod, WarmFacts>();
+  /** An object in a cache never changes: what was found out of a pod holds until something else is there, or is wanted. */
+  readonly #described = new WeakMap<Pod, { node: Node | undefined; wanted: string; warm: WarmPod }>();
   /** Pods whose deletion is under way, by uid. */
   readonly #removing = new Set<string>();
 
@@ -90,16 +91,18 @@ export class PoolKeeper {
   /** The pods of an Agent that wait and whose claim is not under way. */
   idle(agentKey: string, revision: string): WarmPod[] {
     const kids = this.#kids();
-    const nodeOf = (name: string): Node | undefined => this.#caches.nodes.get(name);
+    const wanted = [revision, ...kids].join();
     const claimed = new Set(this.#pending.ofAgent(agentKey).map(({ name }) => name));
     return this.#caches.pods
       .byIndex(INDEX.liveByAgent, agentKey)
       .filter((pod) => isWarm(pod) && !claimed.has(pod.metadata.name))
       .map((pod) => {
-        const facts = this.#facts.get(pod) ?? warmFacts(pod);
-        this.#facts.set(pod, facts);
-        const described = describeWarmPod(pod, facts, { revision, kids, nodeOf });
-        return this.#removing.has(pod.metadata.uid) ? { ...described, leaving: true, usable: false } : described;
+        const node = this.#caches.nodes.get(pod.spec?.nodeName ?? '');
+        const known = this.#described.get(pod);
+        const isKnown = known?.node === node && known?.wanted === wanted;
+        const warm = isKnown ? known.warm : describeWarmPod(pod, { revision, kids, node });
+        if (!isKnown) this.#described.set(pod, { node, wanted, warm });
+        return this.#removing.has(pod.metadata.uid) ? { ...warm, leaving: true, usable: false } : warm;
       });
   }
 

@@ -69,7 +69,7 @@ export function planPool({ spec, idle, creating, pods, active }: PoolView): Pool
     ready,
     create,
     remove,
-    surplus: [...current].sort(leastUsefulFirst).slice(0, Math.max(0, current.length - target)),
+    surplus: current.length > target ? [...current].sort(leastUsefulFirst).slice(0, current.length - target) : [],
     outdated: others.filter((pod) => !pod.current).length,
   };
 }

@@ -2,7 +2,7 @@ import type { PoolReason } from '../../api/reasons.ts';
 import type { Pod } from '../../kube/objects.ts';
 import { sessionRecord, supervisorTerminated } from '../../pods/session-record.ts';
 import { disruptionOf, neverStarted } from '../session-outcome.ts';
-import type { WarmPod } from './warm-pods.ts';
+import { lateAt, type WarmPod } from './warm-pods.ts';
 
 /** The worst first: what only a person can remove. */
 const ORDER: readonly PoolReason[] = [
@@ -43,10 +43,6 @@ export function lateInMs(idle: readonly WarmPod[], startTimeoutSeconds: number, 
     .map((pod) => lateAt(pod, startTimeoutSeconds) - now)
     .filter((ms) => ms > 0);
   return ahead.length === 0 ? undefined : Math.min(...ahead);
-}
-
-function lateAt({ pod }: WarmPod, startTimeoutSeconds: number): number {
-  return Date.parse(pod.metadata.creationTimestamp) + startTimeoutSeconds * 1000;
 }
 
 /** How a pod ended that waited. */

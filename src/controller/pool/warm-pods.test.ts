@@ -1,19 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { Node, Pod } from '../../kube/objects.ts';
+import type { Node } from '../../kube/objects.ts';
 import { KIDS, makeIdle, makeNode, makeWarmPod, REVISION, runningNow, waitingNow } from '../testing/http-objects.ts';
 import { at, EPOCH, makePod, makeSession } from '../testing/objects.ts';
-import { describeWarmPod, inClaimOrder, isWarm, warmFacts, type WarmPod } from './warm-pods.ts';
+import { describeWarmPod, inClaimOrder, isTroubled, isWarm, type WarmPod } from './warm-pods.ts';
 
 const restarted = { ...runningNow(9), restartCount: 1 };
-const order = (pods: WarmPod[], sessionsOn: Record<string, number> = {}): string[] =>
-  inClaimOrder(pods, new Map(Object.entries(sessionsOn))).map(({ pod }) => pod.metadata.name);
-
-const described = (pod: Pod, view: Parameters<typeof describeWarmPod>[2]): WarmPod =>
-  describeWarmPod(pod, warmFacts(pod), view);
+const order = (pods: WarmPod[], sessionsOn: Record<string, number> = {}, atMost = Infinity): string[] =>
+  inClaimOrder(pods, new Map(Object.entries(sessionsOn)), atMost).map(({ pod }) => pod.metadata.name);
 
 describe('what a warm pod is good for', () => {
   const describePod = (options: Parameters<typeof makeWarmPod>[1], node: Node | undefined = makeNode('node-1')) =>
-    described(makeWarmPod('p', options), { revision: REVISION, kids: KIDS, nodeOf: () => node });
+    describeWarmPod(makeWarmPod('p', options), { revision: REVISION, kids: KIDS, node });
 
   it('is a Session at once when it is ready', () => {
     expect(describePod({ readySince: 7 })).toMatchObject({
@@ -34,7 +31,7 @@ describe('what a warm pod is good for', () => {
 
   it('is a Session soon also where no node has it yet', () => {
     const unscheduled = makeWarmPod('p', { ready: false, node: null });
-    expect(described(unscheduled, { revision: REVISION, kids: KIDS, nodeOf: () => undefined }).usable).toBe(true);
+    expect(describeWarmPod(unscheduled, { revision: REVISION, kids: KIDS, node: undefined }).usable).toBe(true);
   });
 
   it('is nothing when it leaves', () => {
@@ -44,7 +41,7 @@ describe('what a warm pod is good for', () => {
   it('is nothing on a node that leaves, falls silent, or is gone', () => {
     expect(describePod({}, makeNode('n', { unschedulable: true })).usable).toBe(false);
     expect(describePod({}, makeNode('n', { ready: false })).usable).toBe(false);
-    const gone = described(makeWarmPod('p'), { revision: REVISION, kids: KIDS, nodeOf: () => undefined });
+    const gone = describeWarmPod(makeWarmPod('p'), { revision: REVISION, kids: KIDS, node: undefined });
     expect(gone.usable).toBe(false);
   });
 
@@ -57,19 +54,6 @@ describe('what a warm pod is good for', () => {
     expect(describePod({ keys: 'stolen' }).useless).toBe(true);
     expect(describePod({ keys: '' }).useless).toBe(true);
     expect(describePod({ keys: 'c0,c1' }).useless).toBe(false);
-  });
-
-  it('is known without looking at the pod again: only the nodes, the keys and the revision change', () => {
-    const pod = makeWarmPod('p', { readySince: 7 });
-    const facts = warmFacts(pod);
-    const nodeOf = () => makeNode('node-1');
-    expect(describeWarmPod(pod, facts, { revision: REVISION, kids: KIDS, nodeOf })).toMatchObject({
-      ready: true,
-      current: true,
-      usable: true,
-    });
-    expect(describeWarmPod(pod, facts, { revision: 'rev-3', kids: KIDS, nodeOf })).toMatchObject({ current: false });
-    expect(describeWarmPod(pod, facts, { revision: REVISION, kids: ['c9'], nodeOf })).toMatchObject({ useless: true });
   });
 
   it('is nothing when it trusts none of our keys, and is not taken for one of the wanted revision', () => {
@@ -181,9 +165,40 @@ describe('which pod a Session gets', () => {
     expect(ordered).toHaveLength(claimable.length);
   });
 
+  it('is the same, however many are wanted', () => {
+    const pods = Array.from({ length: 30 }, (_, i) => makeIdle(`p${i}`, { node: `n${i % 4}`, ready: i % 3 !== 0 }));
+    const all = order(pods, { n1: 2 });
+    for (const atMost of [0, 1, 7, 19, 20, 30]) expect(order(pods, { n1: 2 }, atMost)).toEqual(all.slice(0, atMost));
+  });
+
   it('changes nothing that it is given', () => {
     const sessionsOn = new Map([['node-1', 2]]);
-    inClaimOrder([makeIdle('a'), makeIdle('b')], sessionsOn);
+    inClaimOrder([makeIdle('a'), makeIdle('b')], sessionsOn, 2);
     expect([...sessionsOn]).toEqual([['node-1', 2]]);
+  });
+});
+
+describe('a pod that is not ready', () => {
+  const late = EPOCH + 60_000;
+  const troubled = (options: Parameters<typeof makeWarmPod>[1], now = EPOCH): boolean =>
+    isTroubled(makeIdle('p', { ready: false, ...options }), 60, now);
+
+  it('is on its way until it takes longer than a session would wait', () => {
+    expect(troubled({}, late - 1)).toBe(false);
+    expect(troubled({}, late)).toBe(true);
+    expect(troubled({ agent: waitingNow('PodInitializing') }, late - 1)).toBe(false);
+  });
+
+  it.each(['ErrImagePull', 'CrashLoopBackOff', 'CreateContainerConfigError'])('may never be: %s', (reason) => {
+    expect(troubled({ agent: waitingNow(reason) })).toBe(true);
+  });
+
+  it('is no worse than another one where no node has room', () => {
+    const conditions = [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes' }];
+    expect(troubled({ node: null, conditions }, late)).toBe(false);
+  });
+
+  it('is what this asks about: one that is ready is fine', () => {
+    expect(troubled({ ready: true }, late)).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { labels } from '../../api/names.ts';
 import type { Node, Pod } from '../../kube/objects.ts';
 import { kidsOfPod } from '../../pods/trusted-keys.ts';
-import { agentStatus, isBeingDeleted, isReady, waitCause, type WaitCause } from '../../pods/pod-facts.ts';
+import { agentStatus, isBeingDeleted, isReady, isSlow, waitCause, type WaitCause } from '../../pods/pod-facts.ts';
 
 /** A pod that waits for a Session, as far as plans look at it. */
 export interface WarmPod {
@@ -24,52 +24,33 @@ export interface WarmPod {
   cause: WaitCause | undefined;
 }
 
-/** What is known of the node that a pod is on; undefined for a node that nobody knows. */
-export type NodeOf = (name: string) => Node | undefined;
-
 export function isWarm({ metadata }: Pod): boolean {
   return metadata.labels?.[labels.state] === 'warm';
 }
 
-/** What a pod says of itself. A pod in the cache never changes, so this need not be found out again in every pass. */
-export interface WarmFacts {
-  ready: boolean;
-  readySince: number;
-  kids: readonly string[];
-  restarts: number;
-  cause: WaitCause | undefined;
-}
-
-export function warmFacts(pod: Pod): WarmFacts {
-  const ready = isReady(pod);
-  return {
-    ready,
-    readySince: ready ? readySinceOf(pod) : 0,
-    kids: kidsOfPod(pod),
-    restarts: agentStatus(pod)?.restartCount ?? 0,
-    cause: ready ? undefined : waitCause(pod),
-  };
-}
-
-/** What a live warm pod is good for. */
+/**
+ * What a live warm pod is good for.
+ *
+ * @param wanted.node the node that it is on; undefined for one that nobody knows
+ */
 export function describeWarmPod(
   pod: Pod,
-  { ready, readySince, kids: trustedKids, restarts, cause }: WarmFacts,
-  { revision, kids, nodeOf }: { revision: string; kids: readonly string[]; nodeOf: NodeOf },
+  wanted: { revision: string; kids: readonly string[]; node: Node | undefined },
 ): WarmPod {
+  const { revision, kids, node } = wanted;
   const name = pod.spec?.nodeName;
-  const node = name === undefined ? undefined : nodeOf(name);
+  const ready = isReady(pod);
   const leaving = isBeingDeleted(pod);
   const silent = name !== undefined && !answers(node);
   const cordoned = node?.spec?.unschedulable === true;
-  const trusted = trustedKids.some((kid) => kids.includes(kid));
+  const trusted = kidsOfPod(pod).some((kid) => kids.includes(kid));
   return {
     pod,
     node: name,
     ready,
-    readySince,
-    restarts,
-    cause,
+    readySince: ready ? readySinceOf(pod) : 0,
+    restarts: agentStatus(pod)?.restartCount ?? 0,
+    cause: ready ? undefined : waitCause(pod),
     leaving,
     current: trusted && pod.metadata.labels?.[labels.revision] === revision,
     silent,
@@ -78,23 +59,53 @@ export function describeWarmPod(
   };
 }
 
+/** Whether a Session may get it: it is ready, or will be. */
+export function isClaimable({ usable, ready, current }: WarmPod): boolean {
+  return usable && (ready || current);
+}
+
 /**
- * The pods that Sessions may get, best first: ready ones of the wanted revision, ready ones of an earlier revision, which was good
+ * Whether it has a node and may never be ready there: something is wrong with it, or it takes longer than a session would wait. What no
+ * node has room for is no worse than a pod that is made anew.
+ *
+ * @param now Unix milliseconds, by the controller's clock
+ */
+export function isTroubled(pod: WarmPod, startTimeoutSeconds: number, now: number): boolean {
+  if (pod.ready || pod.node === undefined) return false;
+  return (pod.cause !== undefined && !isSlow(pod.cause)) || lateAt(pod, startTimeoutSeconds) <= now;
+}
+
+/** When a pod that is not ready takes too long for it; Unix milliseconds. */
+export function lateAt({ pod }: WarmPod, startTimeoutSeconds: number): number {
+  return Date.parse(pod.metadata.creationTimestamp) + startTimeoutSeconds * 1000;
+}
+
+/**
+ * The pods that so many Sessions get, best first: ready ones of the wanted revision, ready ones of an earlier revision, which was good
  * enough until now, and those of the wanted revision that still start, whose supervisors wait for the agent anyway. Among equals one
  * that has never been restarted, on the node with the fewest sessions, ready for longest.
  *
  * @param sessionsOn how many sessions of the Agent a node has
  */
-export function inClaimOrder(pods: readonly WarmPod[], sessionsOn: ReadonlyMap<string, number>): WarmPod[] {
-  const claimable = pods.filter(({ usable, ready, current }) => usable && (ready || current));
+export function inClaimOrder(
+  pods: readonly WarmPod[],
+  sessionsOn: ReadonlyMap<string, number>,
+  atMost: number,
+): WarmPod[] {
   const taken = new Map(sessionsOn);
   const groups = new Map<string, WarmPod[]>();
-  for (const pod of claimable) {
+  for (const pod of pods) {
+    if (!isClaimable(pod)) continue;
     const key = `${classOf(pod)}${pod.restarts > 0 ? 1 : 0}`;
-    groups.set(key, [...(groups.get(key) ?? []), pod]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [pod]);
+    else group.push(pod);
   }
   const ordered: WarmPod[] = [];
-  for (const key of [...groups.keys()].sort()) ordered.push(...spread(groups.get(key) ?? [], taken));
+  for (const key of [...groups.keys()].sort()) {
+    if (ordered.length >= atMost) break;
+    ordered.push(...spread(groups.get(key) ?? [], taken, atMost - ordered.length));
+  }
   return ordered;
 }
 
@@ -104,11 +115,13 @@ function classOf({ ready, current, node }: WarmPod): number {
 }
 
 /** Longest ready first on each node, and the nodes by turns, those with the fewest sessions first. */
-function spread(pods: readonly WarmPod[], taken: Map<string, number>): WarmPod[] {
+function spread(pods: readonly WarmPod[], taken: Map<string, number>, atMost: number): WarmPod[] {
   const byNode = new Map<string, WarmPod[]>();
   for (const pod of [...pods].sort((a, b) => b.readySince - a.readySince)) {
     const node = pod.node ?? '';
-    byNode.set(node, [...(byNode.get(node) ?? []), pod]);
+    const others = byNode.get(node);
+    if (others === undefined) byNode.set(node, [pod]);
+    else others.push(pod);
   }
   const comesBefore = (a: string, b: string): boolean => {
     const more = (taken.get(a) ?? 0) - (taken.get(b) ?? 0);
@@ -117,7 +130,7 @@ function spread(pods: readonly WarmPod[], taken: Map<string, number>): WarmPod[]
     );
   };
   const ordered: WarmPod[] = [];
-  for (let left = pods.length; left > 0; left -= 1) {
+  for (let left = Math.min(pods.length, atMost); left > 0; left -= 1) {
     let best: string | undefined;
     for (const node of byNode.keys()) if (best === undefined || comesBefore(node, best)) best = node;
     const queue = byNode.get(best ?? '') ?? [];

@@ -2,7 +2,7 @@ import { annotations, apiVersion, labels, managedBy } from '../../api/names.ts';
 import type { Session, SessionLimitsInForce } from '../../api/session.ts';
 import type { Node, Pod } from '../../kube/objects.ts';
 import type { TerminationMessage } from '../../supervisor/wire.ts';
-import { describeWarmPod, warmFacts, type WarmPod } from '../pool/warm-pods.ts';
+import { describeWarmPod, type WarmPod } from '../pool/warm-pods.ts';
 import { at, EPOCH, LIMITS, makePod, NAMESPACE } from './objects.ts';
 
 /** Objects of protocol Http for tests, as a server would return them. */
@@ -145,7 +145,8 @@ export function makeNode(name: string, { ready = true, unschedulable = false } =
 /** A warm pod as plans see it; its node answers, unless it is called `silent`, `cordoned` or `unknown`. */
 export function makeIdle(name: string, options: Parameters<typeof makeWarmPod>[1] = {}): WarmPod {
   const pod = makeWarmPod(name, options);
-  const nodeOf = (node: string): Node | undefined =>
-    node === 'unknown' ? undefined : makeNode(node, { ready: node !== 'silent', unschedulable: node === 'cordoned' });
-  return describeWarmPod(pod, warmFacts(pod), { revision: REVISION, kids: KIDS, nodeOf });
+  const on = pod.spec?.nodeName ?? 'unknown';
+  const node =
+    on === 'unknown' ? undefined : makeNode(on, { ready: on !== 'silent', unschedulable: on === 'cordoned' });
+  return describeWarmPod(pod, { revision: REVISION, kids: KIDS, node });
 }
