@@ -25,6 +25,7 @@ ${Object.entries(scenarios)
   .join('\n')}
   --quick                 short runs, to see that it works: the figures mean little
   --repeat N              make each measurement so often; default 3, with --quick 1
+  --load TEXT             of warm, only the loads with this in their name
   --profile FOLDER        write a CPU profile of each controller there (open it with Chrome DevTools)
 
 It needs what a test cluster of local binaries needs: Linux, and Go the first time. Let nothing else run beside it.
@@ -36,6 +37,7 @@ async function main(): Promise<number> {
       scenario: { type: 'string', default: Object.keys(scenarios).join(',') },
       quick: { type: 'boolean', default: false },
       repeat: { type: 'string' },
+      load: { type: 'string', default: '' },
       profile: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -51,7 +53,8 @@ async function main(): Promise<number> {
   if (!Number.isInteger(repeat) || repeat < 1) throw new Error('--repeat takes a whole number from 1');
 
   const log = (line: string): void => console.error(`[bench] ${line}`);
-  const context: ScenarioContext = { quick: values.quick, repeat, log, profileFolder: values.profile };
+  const { quick, load, profile: profileFolder } = values;
+  const context: ScenarioContext = { quick, repeat, load, log, profileFolder };
   console.log(`${await describeRun(values.quick)}\n`);
   for (const name of names) {
     const scenario = scenarios[name];

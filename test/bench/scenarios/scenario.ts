@@ -5,6 +5,8 @@ export interface ScenarioContext extends BedOptions {
   quick: boolean;
   /** How often each measurement is made. */
   repeat: number;
+  /** Only loads with this in their name, where a scenario has several. */
+  load: string;
 }
 
 /** One part of the bench, on a control plane of its own. */
