@@ -83,6 +83,7 @@ export type AgentConditionType = keyof typeof agentConditions;
 /** Reasons of an Agent's conditions. */
 export const agentReasons = {
   Ready: 'Sessions can be started',
+  PoolIncomplete: 'Sessions can be started, but not all warm pods are ready; the message says why',
   Paused: 'the Agent is paused and refuses new Sessions',
   Reconciling: 'a change of the spec is being carried out',
   UpToDate: 'the cluster is what the spec says',

@@ -26,7 +26,8 @@ export function agentStatus(
   const [ready, reason, wording] = readiness(verdict, pool);
   const known = agent.status?.conditions?.find(({ type }) => type === 'Ready');
   // The kubelet words the same problem in ever new ways: the first wording stays.
-  const message = verdict.ok && !ready && known?.reason === reason ? known.message : wording;
+  const isKnown = known?.reason === reason && (!ready || problemIn(known.message) === problemIn(wording));
+  const message = verdict.ok && isKnown ? known.message : wording;
   const rollout = rolloutOf(pool);
   let conditions: readonly Condition[] = agent.status?.conditions ?? [];
   const set = (type: AgentConditionType, isTrue: boolean, why: AgentReason, text: string): void => {
@@ -59,9 +60,15 @@ function readiness(
   if (!verdict.ok) return [false, verdict.reason, verdict.message];
   // A paused Agent is what its owner asked for, so it is Ready: a rollout that waits for it must not hang.
   if (verdict.spec.paused) return [true, 'Paused', 'the Agent is paused and refuses new Sessions'];
-  if (pool?.problem === undefined || pool.ready > 0) return [true, 'Ready', 'Sessions can be started'];
+  if (pool?.problem === undefined) return [true, 'Ready', 'Sessions can be started'];
+  if (pool.ready > 0) return [true, 'PoolIncomplete', `${pool.problem.reason}: ${pool.problem.message}`];
   const meanwhile = pool.warm > 0 ? '; until then Sessions get pods of the revision before' : '';
   return [false, pool.problem.reason, `${pool.problem.message}${meanwhile}`];
+}
+
+/** What a message of a pool that is not complete begins with: the reason. */
+function problemIn(message: string): string | undefined {
+  return message.split(':', 1)[0];
 }
 
 /** What a rollout waits for. A pool that is merely filled up again is none: that would be a status for every session. */

@@ -26,8 +26,8 @@ import { endedStatus, isActive, rejectedStatus, waitingForPodStatus } from './se
 import type { Verdicts } from './verdicts.ts';
 import { writeStatus } from './write-status.ts';
 
-/** Requests that may be under way at once. */
-const PARALLEL = 16;
+/** Sessions that are given their pods at one time, of all Agents and of one. */
+const PARALLEL = { limit: 24, perKey: 16 };
 
 /** After a request without an answer the next one comes sooner than after a refusal. */
 const TROUBLE_PART = 5;
@@ -139,7 +139,7 @@ export class SessionStarter {
       const ref = podOf(start);
       const entry = { agentKey, sessionUid: start.session.metadata.uid, ...ref };
       this.#pending.sent(entry);
-      this.#background.run(async () => {
+      this.#background.run(agentKey, async () => {
         if (signal.aborted) {
           this.#pending.settled(ref);
           return;

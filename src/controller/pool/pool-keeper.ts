@@ -19,8 +19,8 @@ import { planPool, type PoolPlan } from './pool-plan.ts';
 import { lateInMs, poolProblem, whyEnded } from './pool-problem.ts';
 import { describeWarmPod, isWarm, type WarmPod } from './warm-pods.ts';
 
-/** Requests for pools that may be under way at one time: sessions come first. */
-const PARALLEL = 4;
+/** Requests for pools that may be under way at one time, of all Agents and of one: sessions come first. */
+const PARALLEL = { limit: 6, perKey: 4 };
 
 /** After a deletion that failed. */
 const DELETE_AGAIN_MS = 5_000;
@@ -175,7 +175,7 @@ export class PoolKeeper {
     const ref = { namespace, name: warmPodName(agent.metadata.name, this.#random) };
     const entry = { agentKey, sessionUid: undefined, ...ref };
     this.#pending.sent(entry);
-    this.#background.run(async () => {
+    this.#background.run(agentKey, async () => {
       if (signal.aborted) {
         this.#pending.settled(ref);
         return;
@@ -215,7 +215,7 @@ export class PoolKeeper {
     const { uid, resourceVersion } = pod.metadata;
     if (this.#removing.has(uid)) return;
     this.#removing.add(uid);
-    this.#background.run(async () => {
+    this.#background.run(agentKey, async () => {
       let againInMs = 0;
       try {
         const deleted = await this.#api.delete(podResource, refOf(pod), { uid, resourceVersion });
