@@ -33,6 +33,8 @@ export function claimPatch(pod: Pod, binding: Binding, now: number): JsonPatchOp
     // It goes with its Session now, and no longer with its Agent.
     add('/metadata/ownerReferences', [ownedBySession(binding.session)]),
     add('/spec/activeDeadlineSeconds', elapsedSeconds(pod, now) + guardSeconds(binding)),
+    // They would be half of the pod, in every event to every watcher: docs/decisions/0012.
+    add('/metadata/managedFields', [{}]),
   ];
 }
 

@@ -11,8 +11,11 @@ import { startFakeKubelet } from '../cluster/fake-kubelet.ts';
 import type { BotCall } from './fake-nodes.ts';
 import { RUN_MS } from './workload.ts';
 
-/** A pod of protocol Http takes as long to be ready as on a real kubelet, so that a pool is as empty as it would be. */
-const HTTP_START = { startDelayMs: 1000, readyDelayMs: 500 };
+/**
+ * A pod of protocol Http takes as long to be ready as on a real kubelet, so that a pool is as empty as it would be. Its kubelet reports
+ * as little as kwok does, with which peers are measured: that it is ready, and that it is over.
+ */
+const HTTP_START = { startDelayMs: 1500, quiet: true };
 
 const [kubeconfig = '', nodes = '1', namespace = ''] = process.argv.slice(2);
 

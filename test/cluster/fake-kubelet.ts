@@ -244,11 +244,12 @@ class Player {
       entry.memory = memory;
       // A kubelet first reports that it has seen the pod, then what became of it.
       const { seenAt, startTime } = memory;
-      if (first && pod.status?.phase === 'Pending') await this.#writeStatus(entry, { seenAt, startTime }, script, now);
+      if (first && !script.quiet && pod.status?.phase === 'Pending')
+        await this.#writeStatus(entry, { seenAt, startTime }, script, now);
       if (!this.#follows(pod)) return;
       // Who sees a pod run may call it.
       await this.supervisors.follow(pod, memory, script, this.#podIP(entry.index));
-      await this.#writeStatus(entry, memory, script, now);
+      if (!script.quiet || memory.runningAt !== undefined) await this.#writeStatus(entry, memory, script, now);
       if (wakeAt !== undefined) this.#wakeLater(entry, wakeAt - now);
     }
     const goes = pod.metadata.deletionTimestamp !== undefined && (over || entry.memory?.end !== undefined);

@@ -11,6 +11,8 @@ import { advanceHttp, isHttpPod } from './fake-http-pod.ts';
 export interface PodScript {
   /** false: the kubelet never acts on the pod, as if it were down. */
   acknowledge?: boolean;
+  /** The kubelet reports nothing of a pod before it has started it: one status fewer, as kwok does. */
+  quiet?: boolean;
   /** From the pod's binding to this node until its containers run. Default 0. */
   startDelayMs?: number;
   /** From running to ready. Default 0. With protocol Http: of the agent, every time that it starts. */

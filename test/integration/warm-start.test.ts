@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pods as podResource } from '../../src/kube/resources.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { Stage } from '../support/stage.ts';
 
@@ -35,7 +36,16 @@ describe('a session of protocol Http', () => {
     const running = await scene.kube.sessionInPhase('call', 'Running');
     expect(running.status).toMatchObject({ startKind: 'Warm' });
     expect(warm.map(({ metadata }) => metadata.name)).toContain(running.status?.podName);
-    expect(scene.deliveries(running.status?.podName)).toMatchObject([{ body: '{}' }]);
+    const name = running.status?.podName ?? '';
+    expect(scene.deliveries(name)).toMatchObject([{ body: '{}' }]);
     await scene.kube.warmPods('echo', 2);
+    // Nor do later updates bring them back: every watcher would read them with every event.
+    await scene.kube.api.patch(
+      podResource,
+      { namespace: scene.namespace, name },
+      { type: 'merge', body: { metadata: { annotations: { 'example.com/note': 'by somebody else' } } } },
+    );
+    const busy = await scene.kube.api.get(podResource, { namespace: scene.namespace, name });
+    expect(busy.metadata).not.toHaveProperty('managedFields');
   });
 });
