@@ -3,7 +3,7 @@ import { loadEchoAgentImage, loadPipecatBotImage } from '../test/support/example
 import { NAMESPACE } from './names.ts';
 import type { Tutorial } from './tutorial.ts';
 
-/** Agents of protocol Http: the same session cold and warm, and a Pipecat bot. */
+/** Agents of protocol Http, a small server and a Pipecat bot: the same session of each, warm and cold. */
 export async function showInstantStarts(tutorial: Tutorial, cluster: Cluster): Promise<void> {
   tutorial.chapter('Instant starts');
   tutorial.say(
@@ -28,18 +28,18 @@ export async function showInstantStarts(tutorial: Tutorial, cluster: Cluster): P
 
   if (bot) {
     tutorial.say(
-      '\nThe Pipecat bot is a real pipeline, with text instead of sound. Its imports are done when the session comes.',
+      '\nThe Pipecat bot is a real pipeline, with text instead of sound. In the pod that waits its imports are done; a new one has to do them while the caller waits.',
     );
     await warm(tutorial, 'pipecat-bot');
-    await tutorial.type(`kubectl apply --namespace ${NAMESPACE} -f examples/pipecat-bot/session.yaml`);
-    await started(tutorial, 'small-talk');
+    await apply(tutorial, 'pipecat-bot', ['more-talk'], '{"say": ["hello"]}', 'examples/pipecat-bot/session.yaml');
+    for (const name of ['small-talk', 'more-talk']) await started(tutorial, name);
     await tutorial.type(
       `kubectl wait --namespace ${NAMESPACE} session/small-talk --for=condition=Finished --timeout=2m`,
     );
     await tutorial.type(
       `kubectl logs --namespace ${NAMESPACE} "$(kubectl get --namespace ${NAMESPACE} session small-talk -o jsonpath='{.status.podName}')"`,
     );
-    await starts(tutorial, ['small-talk']);
+    await starts(tutorial, ['small-talk', 'more-talk']);
   }
 }
 
@@ -49,12 +49,20 @@ async function warm(tutorial: Tutorial, agent: string): Promise<void> {
   );
 }
 
-async function apply(tutorial: Tutorial, agent: string, names: readonly string[], body: string): Promise<void> {
+/** Creates Sessions at once, and before them what another file says. */
+async function apply(
+  tutorial: Tutorial,
+  agent: string,
+  names: readonly string[],
+  body: string,
+  file?: string,
+): Promise<void> {
   const manifests = names.map(
     (name) =>
       `apiVersion: bullpen.dev/v1alpha1\nkind: Session\nmetadata:\n  name: ${name}\nspec:\n  agent: ${agent}\n  body: '${body}'`,
   );
-  await tutorial.type(`kubectl apply --namespace ${NAMESPACE} -f -`, { input: manifests.join('\n---\n') });
+  const files = file === undefined ? '-f -' : `-f ${file} -f -`;
+  await tutorial.type(`kubectl apply --namespace ${NAMESPACE} ${files}`, { input: manifests.join('\n---\n') });
 }
 
 async function started(tutorial: Tutorial, session: string): Promise<void> {

@@ -71,6 +71,31 @@ describe('an agent whose connection broke', () => {
     });
   });
 
+  describe('and that lived on', () => {
+    const closed = { reason: 'Failed', message: 'the agent closed the connection without an answer' } as const;
+    const over = (agent: Options['agent'], intent?: Parameters<typeof httpOutcome>[1]) =>
+      httpOutcome(recorded({ outcome: 'ConnectionBroken' }, { ...(agent && { agent }) }), intent);
+
+    it('is not blamed for an end that came long after the break: it was told to', () => {
+      expect(over(endedNow(1, 13, 0))).toEqual(closed);
+      expect(over(endedNow(1, 20, 137))).toEqual(closed);
+    });
+
+    it('is not blamed for an end that came after it was seen to run', () => {
+      expect(over(runningNow(1))).toEqual(closed);
+      expect(over(endedNow(1, 10, 0), closed)).toEqual(closed);
+    });
+
+    it('is blamed for an end that was noted with the break', () => {
+      const noted = { reason: 'Failed', message: 'the agent exited with code 3', exitCode: 3 } as const;
+      expect(over(endedNow(1, 10, 3), noted)).toEqual(noted);
+    });
+
+    it('is out of memory, where it is, whatever was noted', () => {
+      expect(over(endedNow(1, 10, 137, { reason: 'OOMKilled' }), closed)).toMatchObject({ reason: 'OutOfMemory' });
+    });
+  });
+
   it('is judged by the run that had the session, not by one before or after it', () => {
     const after = { ...runningNow(10), lastState: endedNow(1, 9, 137, { reason: 'OOMKilled' }).state };
     expect(broken(after)).toMatchObject({ reason: 'OutOfMemory' });

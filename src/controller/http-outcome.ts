@@ -1,5 +1,5 @@
 import type { Pod } from '../kube/objects.ts';
-import { isBeingDeleted, isSlow, lastLine, waitCause } from '../pods/pod-facts.ts';
+import { isBeingDeleted, isSlow, lastLine, waitCause, type Terminated } from '../pods/pod-facts.ts';
 import { boundAgentExit, sessionRecord, supervisorTerminated } from '../pods/session-record.ts';
 import type { TerminationMessage } from '../supervisor/wire.ts';
 import { disruptionOf, neverStarted, type Intent, type Outcome } from './session-outcome.ts';
@@ -27,16 +27,30 @@ export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
   }
 }
 
+const CLOSED: Outcome = { reason: 'Failed', message: 'the agent closed the connection without an answer' };
+
 /** The connection broke: by how the agent's container ended that had the session, and not one that was started after it. */
 function brokenOutcome(pod: Pod, record: TerminationMessage, intent: Intent | undefined): Outcome {
   const exit = boundAgentExit(pod, record);
   // The kubelet forgets it when it has started the agent twice since; what was noted then stands.
-  if (exit === undefined)
-    return intent ?? { reason: 'Failed', message: 'the agent closed the connection without an answer' };
+  if (exit === undefined) return intent ?? CLOSED;
   const { exitCode } = exit;
   if (exit.reason === 'OOMKilled')
     return { reason: 'OutOfMemory', message: 'the agent used more memory than its limit', exitCode };
+  if (livedOn(exit, record, intent)) return CLOSED;
   return { reason: 'Failed', message: `the agent exited with code ${exitCode}${lastLine(exit.message)}`, exitCode };
+}
+
+/** Longer than from the end of an agent until its node knows of it. */
+const SAME_END_MS = 2_000;
+
+/**
+ * Whether an agent whose connection broke ended only because it was told to, as all agents are after their session: long after the
+ * break, or after it had been noted that the agent still ran.
+ */
+function livedOn(exit: Terminated, record: TerminationMessage, intent: Intent | undefined): boolean {
+  const noted = intent?.reason === 'Failed' && intent.exitCode === undefined;
+  return noted || Date.parse(exit.finishedAt ?? '') > record.endedAt + SAME_END_MS;
 }
 
 function neverReadyOutcome(pod: Pod, record: TerminationMessage): Outcome {

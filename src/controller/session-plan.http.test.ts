@@ -159,6 +159,15 @@ describe('a session that ends by itself', () => {
     expect(plan(stopping, over, 30).status).toMatchObject({ phase: 'Ended', reason: 'Completed', endedAt: at(29) });
   });
 
+  it('by a broken connection is said at once to be over, and how: before its agent is told to end, as if it had ended by itself', () => {
+    const broken = endedNow(2, 20, 0, recordOf({ outcome: 'ConnectionBroken', endedAt: EPOCH + 20_100 }));
+    const noted = plan(running, makeHttpPod(running, { supervisor: broken, agent: runningNow(1) }), 20.5);
+    const closed = { reason: 'Failed', message: 'the agent closed the connection without an answer' };
+    expect(noted.status).toMatchObject({ phase: 'Stopping', ...closed });
+    const over = makeHttpPod(running, { phase: 'Succeeded', supervisor: broken, agent: endedNow(1, 20, 0) });
+    expect(plan(after(running, noted), over, 21).status).toMatchObject({ phase: 'Ended', ...closed });
+  });
+
   it('is learnt of by a process that has missed all of it', () => {
     const pod = makeHttpPod(fresh, { phase: 'Succeeded', supervisor, agent: endedNow(1, 21, 0) });
     expect(plan(fresh, pod, 100)).toMatchObject({

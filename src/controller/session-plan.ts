@@ -11,7 +11,7 @@ import {
   waitCause,
 } from '../pods/pod-facts.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
-import { boundAgentExit, isHttp, sessionRecord } from '../pods/session-record.ts';
+import { isHttp, sessionRecord } from '../pods/session-record.ts';
 import {
   admittedAt,
   KUBELET_SLACK_MS,
@@ -217,10 +217,10 @@ function planTeardown(session: Session, pod: Pod, now: number, intent: Intent | 
   const othersRun = !isHttp(pod) && (pod.status?.containerStatuses?.some((status) => status.state?.running) ?? false);
   const finishedAt = Date.parse(sessionProcessExit(pod)?.finishedAt ?? '');
   const waited = now - finishedAt;
-  // How an agent crashed is noted at once: the kubelet starts it again, and soon forgets.
-  const record = sessionRecord(pod);
-  const crashed = record?.outcome === 'ConnectionBroken' && boundAgentExit(pod, record) !== undefined;
-  if (!othersRun && !crashed && waited < TEARDOWN_PATIENCE_MS) return { requeueAfterMs: TEARDOWN_PATIENCE_MS };
+  // How a connection broke is noted at once: an agent that has ended is started again, and the kubelet soon forgets; one that has not is
+  // about to be told to.
+  const broken = sessionRecord(pod)?.outcome === 'ConnectionBroken';
+  if (!othersRun && !broken && waited < TEARDOWN_PATIENCE_MS) return { requeueAfterMs: TEARDOWN_PATIENCE_MS };
   const startedAt = sessionStartedAt(session, pod);
   const outcome = toldOutcome(pod, intent);
   return { status: stoppingStatus(session, pod, limitsOf(session, pod), outcome, now, startedAt) };

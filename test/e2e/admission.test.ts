@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import type { Agent } from '../../src/api/agent.ts';
 import { agents } from '../../src/api/resources.ts';
 import { imageNames } from '../cluster/base-images.ts';
-import { nodeScript, smallPod, useBullpen } from '../support/bullpen.ts';
+import { ROOT_AGENT, smallPod, useBullpen } from '../support/bullpen.ts';
 
 /** Pods that the namespace's rules do not admit: a LimitRange, and the pod security standard `restricted`. */
 const bullpen = await useBullpen('e2e-admission', {
@@ -15,6 +15,7 @@ const { kube } = bullpen;
 
 /** What `restricted` asks for beyond what every session pod has. */
 const nonRoot = { securityContext: { runAsNonRoot: true, runAsUser: 65_532 } };
+const one = { scaling: { minAgents: 1, maxAgents: 4 } };
 const small = { requests: { cpu: '5m', memory: '16Mi' }, limits: { memory: '64Mi' } };
 
 describe.concurrent('in a namespace that enforces the restricted standard', () => {
@@ -70,8 +71,7 @@ describe.concurrent('in a namespace that enforces the restricted standard', () =
 
 describe.concurrent('an Agent of protocol Http in a namespace that enforces the restricted standard', () => {
   it('that may run as root is not admitted: its Session and its condition say what to set, and then it runs', async () => {
-    const saysWho = nodeScript(`console.log('uid ' + process.getuid()); await import('/app/server.mjs');`);
-    await bullpen.echoAgent('http-root', { ...saysWho, scaling: { minAgents: 1, maxAgents: 4 } });
+    await bullpen.echoAgent('http-root', { ...ROOT_AGENT, ...one });
     await kube.createSession('http-root', { agent: 'http-root', body: '{"seconds": 0}' });
     const waits = await kube.sessionWhen('http-root', 'the cause', (s) => s.status?.reason === 'AdmissionDenied');
     expect(waits.status).toMatchObject({ phase: 'Starting' });
@@ -91,6 +91,23 @@ describe.concurrent('an Agent of protocol Http in a namespace that enforces the 
       expect(ended.status).toMatchObject({ reason: 'Completed' });
       expect(await bullpen.logs(ended)).toMatch(/^uid 1234\n/);
     }
+  });
+
+  it('whose image is root against its own word is not started: its condition says so, until it says who it is', async () => {
+    const asWord = smallPod({ securityContext: { runAsNonRoot: true } });
+    await bullpen.echoAgent('http-liar', { ...ROOT_AGENT, ...one, podTemplate: asWord });
+    const refused = await kube.when(agents, 'http-liar', 'not Ready', (agent) => {
+      const condition = ready(agent);
+      return condition?.status === 'False' && condition.reason === 'ContainerConfigError';
+    });
+    expect(ready(refused)?.message).toMatch(/runAsNonRoot.*run as root/);
+    const podTemplate = smallPod({ securityContext: { runAsNonRoot: true, runAsUser: 1234 } });
+    await kube.patchAgent('http-liar', { podTemplate });
+    await kube.when(agents, 'http-liar', 'Ready', (agent) => ready(agent)?.status === 'True');
+    await kube.createSession('http-liar', { agent: 'http-liar' });
+    const ended = await kube.sessionInPhase('http-liar', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Completed', startKind: 'Warm' });
+    expect(await bullpen.logs(ended)).toMatch(/^uid 1234\n/);
   });
 
   it('that does not runs cold as whom its template says', async () => {

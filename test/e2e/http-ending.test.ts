@@ -4,6 +4,7 @@ import type { Session } from '../../src/api/session.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { agentStatus, type Terminated } from '../../src/pods/pod-facts.ts';
+import { sessionRecord } from '../../src/pods/session-record.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { nodeScript, report, secondsSince, smallPod, useBullpen } from '../support/bullpen.ts';
 
@@ -55,6 +56,27 @@ describe.concurrent('an agent that fails in its session', () => {
     const ended = await kube.sessionInPhase('eats', 'Ended');
     expect(ended.status).toMatchObject({ reason: 'OutOfMemory', exitCode: 137 });
     expect(ended.status?.message).toContain('more memory than its limit');
+  });
+
+  it('by closing the connection, and lives on: Failed, and it has its goodbye', async () => {
+    const hangUp = `import { createServer } from 'node:http';
+      process.once('SIGTERM', () => { console.log('goodbye'); process.exit(0); });
+      createServer((request, response) => {
+        if (request.url === '/bot') request.resume().on('end', () => setTimeout(() => request.socket.destroy(), 500));
+        else response.end();
+      }).listen(process.env.PORT);`;
+    await start('hangs-up', {}, nodeScript(hangUp));
+    const ended = await kube.sessionInPhase('hangs-up', 'Ended');
+    expect(ended.status).toMatchObject({
+      reason: 'Failed',
+      message: 'the agent closed the connection without an answer',
+    });
+    expect(ended.status?.exitCode).toBeUndefined();
+    const pod = await kube.pod(ended.status?.podName ?? '');
+    expect(sessionRecord(pod)).toMatchObject({ outcome: 'ConnectionBroken', delivered: true });
+    // It was told to end, as all agents are, and did.
+    expect(await lastExit(ended)).toMatchObject({ exitCode: 0 });
+    expect(await bullpen.logs(ended)).toBe('goodbye\n');
   });
 
   it('when it ends within the last second of its limit, as it was told: DeadlineExceeded', async () => {

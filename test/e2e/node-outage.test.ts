@@ -41,7 +41,14 @@ describe.runIf(node !== undefined)('while the kubelet is down', () => {
       podNames[name] = (await kube.sessionInPhase(name, 'Running')).status?.podName ?? '';
     }
     await bullpen.echoAgent('pool', { scaling: { minAgents: 2, maxAgents: 12 } });
+    await bullpen.echoAgent('hasty', {
+      scaling: { minAgents: 1, maxAgents: 4 },
+      nodeLostAfterSeconds: NODE_LOST_AFTER_SECONDS,
+    });
     await bullpen.warmPods('pool', 2);
+    await bullpen.warmPods('hasty', 1);
+    await kube.createSession('hasty', { agent: 'hasty' });
+    podNames['hasty'] = (await kube.sessionInPhase('hasty', 'Running')).status?.podName ?? '';
     await kube.createSession('pooled', { agent: 'pool' });
     podNames['pooled'] = (await kube.sessionInPhase('pooled', 'Running')).status?.podName ?? '';
     await bullpen.warmPods('pool', 2);
@@ -64,10 +71,12 @@ describe.runIf(node !== undefined)('while the kubelet is down', () => {
   });
 
   it('a session counts as lost when its Agent says so, by how long the node has been silent', async () => {
-    const ended = await kube.sessionInPhase('impatient', 'Ended');
-    report(`node silent: Lost ${secondsSince(downSince)} after the kubelet went, 20 s of them Kubernetes' own`);
-    expect(ended.status).toMatchObject({ reason: 'Lost', endedAtSource: 'Controller' });
-    expect(ended.status?.message).toBe(`node node-1 has been silent for ${NODE_LOST_AFTER_SECONDS} s`);
+    for (const name of ['impatient', 'hasty']) {
+      const ended = await kube.sessionInPhase(name, 'Ended');
+      report(`${name}, node silent: Lost ${secondsSince(downSince)} after the kubelet went, 20 s Kubernetes' own`);
+      expect(ended.status).toMatchObject({ reason: 'Lost', endedAtSource: 'Controller' });
+      expect(ended.status?.message).toBe(`node node-1 has been silent for ${NODE_LOST_AFTER_SECONDS} s`);
+    }
   });
 
   it('a node that is known to be silent gives no waiting pod to a session', async () => {
@@ -151,9 +160,12 @@ describe.runIf(node !== undefined)('when the kubelet comes back', () => {
     await waitFor(async () => (await bullpen.pods()).filter((pod) => isWarm(pod) && isReady(pod)).length >= 2, waiting);
   });
 
-  it('the pod of a session that was lost is stopped, and the session stays lost', async () => {
-    await kube.gone(pods, podNames['impatient'] ?? '');
-    report(`lost: its pod stopped ${secondsSince(upSince)} after the kubelet came back`);
-    expect((await kube.session('impatient')).status).toMatchObject({ phase: 'Ended', reason: 'Lost' });
-  });
+  it.each(['impatient', 'hasty'])(
+    'the pod of a session that was lost (%s) is stopped, and the session stays lost',
+    async (name) => {
+      await kube.gone(pods, podNames[name] ?? '');
+      report(`${name}, lost: its pod stopped ${secondsSince(upSince)} after the kubelet came back`);
+      expect((await kube.session(name)).status).toMatchObject({ phase: 'Ended', reason: 'Lost' });
+    },
+  );
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { leases } from '../../src/kube/resources.ts';
+import { leases, pods } from '../../src/kube/resources.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
+import { waitFor } from '../cluster/wait.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { isMutation, type ProxiedCall } from '../support/proxied-call.ts';
@@ -17,10 +18,13 @@ beforeAll(async () => {
 afterAll(() => stage?.close());
 
 const SESSIONS = 12;
+const POOL = 4;
 const LEASE = 'bullpen-controller';
 
 /** What the leader does. Standing by writes nothing. */
 const isWork = (call: ProxiedCall): boolean => isMutation(call) && call.resource !== 'leases';
+const isClaim = ({ what, body }: ProxiedCall): boolean =>
+  what === 'PATCH pods' && JSON.stringify(body).includes('"busy"');
 
 async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy; first: ControllerProcess }> {
   const scene = await stage.scene(name);
@@ -70,6 +74,48 @@ describe.concurrent('of two controllers', () => {
         .map(({ what }) => what),
     ).toEqual([]);
     await expectAllRan(scene, [...names, ...more]);
+    await proxy.close();
+  });
+
+  test('one that is frozen while its claims are held up, and another leads meanwhile and claims the same pods: each session is told once', async () => {
+    const scene = await stage.scene('rivals');
+    const scaling = { minAgents: POOL, maxAgents: POOL };
+    const queue = { whenFull: 'Queue', queueTimeoutSeconds: 600 } as const;
+    await scene.httpAgent('agent', POOL, { scaling, ...queue }, { bot: { afterMs: 2000 } });
+    const proxy = await ChaosProxy.start(stage.cluster);
+    const first = await scene.leader({ proxy });
+    const contested = await scene.kube.warmPods('agent', POOL);
+    const second = await scene.standby();
+    const released = Promise.withResolvers<undefined>();
+    const held: ProxiedCall[] = [];
+    proxy.when(isClaim, { arrivesAfter: released.promise }, { onHit: (call) => held.push(call) });
+    const names = await scene.burst('agent', SESSIONS);
+    const claims = { what: 'the first to claim all pods', timeoutMs: 30_000 };
+    await waitFor(() => Promise.resolve(held.length === POOL), claims);
+    first.freeze();
+    await second.log('leading');
+    for (const { metadata } of contested)
+      await scene.kube.when(
+        pods,
+        metadata.name,
+        'busy',
+        (pod) => pod.metadata.labels?.['bullpen.dev/state'] === 'busy',
+      );
+    released.resolve(undefined);
+    const refused = { what: 'the claims of the first to arrive', timeoutMs: 30_000 };
+    await waitFor(() => Promise.resolve(held.every(({ status }) => status !== undefined)), refused);
+    expect(held.map(({ status }) => status)).toEqual(held.map(() => 422));
+    expect(held.map(({ name }) => name).sort()).toEqual(contested.map(({ metadata }) => metadata.name).sort());
+    const arrived = proxy.calls.length;
+    first.thaw();
+    expect(await first.exited()).toBe(1);
+    expect(proxy.count(isMutation, arrived)).toBe(0);
+    await scene.settled(names);
+    const { violations, sessions } = await scene.replay();
+    expect(violations).toEqual([]);
+    const ran = [...sessions.values()];
+    expect(ran.map(({ status }) => status?.reason)).toEqual(names.map(() => 'Completed'));
+    expect(scene.told()).toEqual(ran.map(({ metadata }) => metadata.uid).sort());
     await proxy.close();
   });
 

@@ -18,6 +18,7 @@ afterAll(() => stage?.close());
 const FROZEN_MS = 10_000;
 const MAX_AGENTS = 4;
 const SESSIONS = 16;
+const POOL = 4;
 
 async function prepare(name: string): Promise<{ scene: Scene; proxy: ChaosProxy }> {
   const scene = await stage.scene(name);
@@ -36,6 +37,32 @@ describe.concurrent('in the middle of a burst', () => {
     await sleep(FROZEN_MS);
     proxy.watches(resource).thaw();
     await expectAllRan(scene, [...early, ...late]);
+    await proxy.close();
+  });
+
+  test('the watch of pods is frozen for 10 s, while pods wait: each session is told once, and no more pods wait than should', async () => {
+    const scene = await stage.scene('frozen-pool');
+    const proxy = await ChaosProxy.start(stage.cluster);
+    await scene.leader({ proxy });
+    const scaling = { minAgents: POOL, maxAgents: 2 * POOL };
+    const queue = { whenFull: 'Queue', queueTimeoutSeconds: 600 } as const;
+    await scene.httpAgent('agent', 2 * POOL, { scaling, ...queue }, { bot: { afterMs: 1000 } });
+    await scene.kube.warmPods('agent', POOL);
+    const early = await scene.burst('agent', SESSIONS / 2, 'early');
+    await scene.kube.sessionInPhase('early-0', 'Running', 'Ended');
+    proxy.watches('pods').freeze();
+    const late = await scene.burst('agent', SESSIONS / 2, 'late');
+    await sleep(FROZEN_MS);
+    proxy.watches('pods').thaw();
+    await scene.settled([...early, ...late]);
+    // It is full again.
+    await scene.kube.warmPods('agent', POOL);
+    const { violations, waiting, sessions } = await scene.replay();
+    expect(violations).toEqual([]);
+    expect(waiting['agent']).toBe(POOL);
+    const ran = [...sessions.values()];
+    expect(ran.map(({ status }) => status?.reason)).toEqual(ran.map(() => 'Completed'));
+    expect(scene.told()).toEqual(ran.map(({ metadata }) => metadata.uid).sort());
     await proxy.close();
   });
 

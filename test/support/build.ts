@@ -13,13 +13,18 @@ const BUILT_FOLDER = 'BULLPEN_TEST_BUILD';
 
 let built: Promise<string> | undefined;
 
+/** A folder that all files of a test run share, and that goes with the run; undefined where there is no test run. */
+export function runFolder(): string | undefined {
+  return process.env[BUILT_FOLDER];
+}
+
 /**
  * Bundles the programs, once per process, and only once for all files of a test run; resolves with the folder that holds
  * `main.js`. It is this run's own: a build for somebody else must not take the program away from a controller that a
  * test is about to start.
  */
 export function build(): Promise<string> {
-  const folder = process.env[BUILT_FOLDER];
+  const folder = runFolder();
   built ??= folder === undefined ? buildIntoOwnFolder() : Promise.resolve(folder);
   return built;
 }

@@ -4,17 +4,19 @@ import { nodeImage } from '../cluster/base-images.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ImageSpec } from '../cluster/image.ts';
 import { build } from './build.ts';
-import { loadImage } from './load-image.ts';
+import { loadImageOnce } from './load-image.ts';
 
 /** The image of this working tree, under a name that no registry has: pods use it with pullPolicy Never. */
 export const BULLPEN_IMAGE = { repository: 'localhost/bullpen', tag: 'dev' } as const;
+
+const NAME = `${BULLPEN_IMAGE.repository}:${BULLPEN_IMAGE.tag}`;
 
 /**
  * Builds the programs and gives the cluster their image. It is what the Dockerfile makes (the same files at the same
  * paths, the same user and entry point), put together without a container engine.
  */
 export async function loadBullpenImage(cluster: Cluster): Promise<void> {
-  await loadImage(cluster, await bullpenImage(await build()));
+  await loadImageOnce(cluster, NAME, async () => bullpenImage(await build()));
 }
 
 async function bullpenImage(programs: string): Promise<ImageSpec> {
@@ -26,7 +28,7 @@ async function bullpenImage(programs: string): Promise<ImageSpec> {
     })),
   );
   return {
-    name: `${BULLPEN_IMAGE.repository}:${BULLPEN_IMAGE.tag}`,
+    name: NAME,
     config: {
       ...base.config,
       entrypoint: ['/usr/local/bin/node', '--enable-source-maps', '--max-semi-space-size=8', '/app/main.js'],

@@ -7,6 +7,7 @@ import type { Pod } from '../../src/kube/objects.ts';
 import { pods } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CommandOutput } from '../cluster/run.ts';
+import { imageNames } from '../cluster/base-images.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { loadBullpenImage } from './bullpen-image.ts';
@@ -29,6 +30,28 @@ export function smallPod({ container = {}, ...spec }: { container?: object; [fie
 export function nodeScript(script: string): { command: string[] } {
   return { command: ['/usr/local/bin/node', '--input-type=module', '--eval', script] };
 }
+
+/**
+ * An agent in an image that runs as root unless its pod says otherwise: busybox, with a server of a few lines of shell. It writes who it
+ * is, and answers every session at once.
+ */
+export const ROOT_AGENT = {
+  image: imageNames.busybox,
+  command: ['sh', '-c'],
+  args: [
+    `cat > /tmp/answer <<'END'
+#!/bin/sh
+while read -r name value && [ "$name" != "$(printf '\\r')" ]; do
+  [ "$name" = content-length: ] && length=\${value%?}
+done
+head -c "\${length:-0}" > /dev/null
+printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}'
+END
+chmod +x /tmp/answer; echo "uid $(id -u)"; exec nc -ll -p "$PORT" -e /tmp/answer`,
+  ],
+  // It does not act on SIGTERM.
+  terminationGracePeriodSeconds: 1,
+};
 
 export interface BullpenOptions {
   /** Labels of the namespace, for example the pod security standard that it enforces. */

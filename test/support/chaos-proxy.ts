@@ -26,6 +26,8 @@ export type Fault =
   | 'silence'
   /** It never arrives, and nothing is ever heard of it. */
   | 'silence-before'
+  /** It reaches the API server only then: a packet that was held up, while its sender went on or was frozen. */
+  | { arrivesAfter: Promise<unknown> }
   /** It is carried out, and its reply takes so long. */
   | { replyAfterMs: number }
   /** Something in front of the API server answers instead of it; with `asStatus` in the API's own words. */
@@ -154,12 +156,13 @@ export class ChaosProxy {
       if (fault === 'lose-reply') response.destroy();
       else if (fault !== 'silence') await this.#relay(call, message, response);
     } else {
+      if (typeof fault === 'object' && 'arrivesAfter' in fault) await fault.arrivesAfter;
       const reply = await this.#carryOut(call, message, body);
       // The moment at which it is done and nobody knows.
       if (fault === 'lose-reply') rule?.onHit(call);
       if (fault === 'lose-reply') response.destroy();
       if (fault === 'lose-reply' || fault === 'silence') return;
-      if (typeof fault === 'object') await sleep(fault.replyAfterMs);
+      if (typeof fault === 'object' && 'replyAfterMs' in fault) await sleep(fault.replyAfterMs);
       response.writeHead(reply.status, reply.headers).end(reply.body);
     }
   }

@@ -6,7 +6,7 @@ import type { ImageSpec } from '../cluster/image.ts';
 import { pythonImage } from '../cluster/python.ts';
 import type { TarEntry } from '../cluster/tar.ts';
 import { repository } from './build.ts';
-import { loadImage } from './load-image.ts';
+import { loadImageOnce } from './load-image.ts';
 
 /** The names that the manifests in `examples/` have for them; no registry has them, so pods must not pull. */
 export const ECHO_AGENT_IMAGE = 'localhost/bullpen/echo-agent:dev';
@@ -16,12 +16,7 @@ const examples = join(repository, 'examples');
 
 /** Gives the cluster the image of `examples/echo-agent`: what its Dockerfile makes, put together without a container engine. */
 export async function loadEchoAgentImage(cluster: Cluster): Promise<void> {
-  const base = await nodeImage();
-  await loadImage(cluster, {
-    name: ECHO_AGENT_IMAGE,
-    config: { ...base.config, entrypoint: ['/usr/local/bin/node', '/app/server.mjs'] },
-    layers: [...base.layers, await appFiles('echo-agent', ['server.mjs'])],
-  });
+  await loadImageOnce(cluster, ECHO_AGENT_IMAGE, echoAgentImage);
 }
 
 /**
@@ -32,7 +27,16 @@ export async function loadPipecatBotImage(
   cluster: Cluster,
   log: (line: string) => void = () => undefined,
 ): Promise<void> {
-  await loadImage(cluster, await pipecatBotImage(log));
+  await loadImageOnce(cluster, PIPECAT_BOT_IMAGE, () => pipecatBotImage(log));
+}
+
+async function echoAgentImage(): Promise<ImageSpec> {
+  const base = await nodeImage();
+  return {
+    name: ECHO_AGENT_IMAGE,
+    config: { ...base.config, entrypoint: ['/usr/local/bin/node', '/app/server.mjs'] },
+    layers: [...base.layers, await appFiles('echo-agent', ['server.mjs'])],
+  };
 }
 
 async function pipecatBotImage(log: (line: string) => void): Promise<ImageSpec> {

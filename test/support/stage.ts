@@ -153,6 +153,13 @@ export class Scene {
     return this.#stage.kubelet.deliveries(this.namespace, podName);
   }
 
+  /** The uids of the Sessions that the agents of this scene were told of, in order: one that was told twice is there twice. */
+  told(): string[] {
+    return this.deliveries()
+      .map(({ sessionUid }) => sessionUid)
+      .sort();
+  }
+
   /** Changes what the pods of an Agent do, the running ones included. */
   script(agent: string, script: ScriptOf): void {
     this.#scripts.set(`${this.namespace}/${agent}`, script);
