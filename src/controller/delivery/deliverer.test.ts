@@ -289,7 +289,15 @@ describe('what has been sent', () => {
     expect(state()).toMatchObject({ sent: false });
   });
 
-  it('is not known of a pod to which nothing was handed over', async () => {
+  it('is nothing between the binding of a pod by this process and its being told', async () => {
+    deliverer.bound('s', 'pod-1');
+    expect(state()).toEqual({ sent: false });
+    await deliver();
+    deliverer.bound('s', 'pod-2');
+    expect(state('pod-2')).toEqual({ sent: false });
+  });
+
+  it('is not known of a pod that another process has bound and this one has not spoken to', async () => {
     expect(state()).toBeUndefined();
     await deliver();
     expect(state('pod-2')).toBeUndefined();

@@ -89,14 +89,17 @@ export class Deliverer {
     this.#boundHere.set(sessionUid, podUid);
   }
 
-  /** What is known of handing the Session to this pod; undefined before it was begun. */
+  /** What is known of handing the Session to this pod; undefined where another process may know more. */
   stateOf(sessionUid: string, podUid: string): Delivery | undefined {
     const entry = this.#entries.get(sessionUid);
     const stopAskedAt = this.#stopAsked.get(sessionUid);
     const asked = stopAskedAt === undefined ? {} : { stopAskedMsAgo: this.#clock.monotonic() - stopAskedAt };
-    if (entry?.podUid !== podUid) return stopAskedAt === undefined ? undefined : { sent: true, ...asked };
-    const { startedAt, answered, expired, unreachableSince, problem } = entry;
     const foreign = this.#boundHere.get(sessionUid) !== podUid;
+    if (entry?.podUid !== podUid) {
+      if (!foreign) return { sent: false, ...asked };
+      return stopAskedAt === undefined ? undefined : { sent: true, ...asked };
+    }
+    const { startedAt, answered, expired, unreachableSince, problem } = entry;
     return {
       // What another leader has bound, it may have told.
       sent: entry.sent || foreign,
