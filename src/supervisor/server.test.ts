@@ -188,13 +188,22 @@ describe('DELETE /session', () => {
   };
 
   it('ends the session that the pod serves, and no other', async () => {
-    expect(await stop()).toBe(409);
     await put(JSON.stringify(request));
     expect(await stop({ sub: 'other-uid' })).toBe(409);
     expect(await stop({ op: 'bind' })).toBe(401);
     expect(ended).toEqual([]);
     expect(await stop()).toBe(200);
     await expect.poll(() => ended).toEqual(['Stopped']);
+  });
+
+  it('that overtakes the request which binds the pod is not forgotten: the session never begins', async () => {
+    expect(await stop()).toBe(200);
+    const answer = await put(JSON.stringify(request));
+    expect([answer.status, await answer.json()]).toEqual([200, { state: 'over' }]);
+    expect(bound).toEqual([]);
+    const other = JSON.stringify({ ...request, uid: 'other-uid' });
+    expect((await put(other, { sub: 'other-uid' })).status).toBe(200);
+    expect(bound).toMatchObject([{ uid: 'other-uid' }]);
   });
 });
 
