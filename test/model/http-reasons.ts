@@ -39,6 +39,8 @@ export function checkHttpReason(session: Session, pod: Pod | undefined, world: W
       return told === undefined ? undefined : 'its agent was told';
     case 'Lost':
       if (pod === undefined) return truth.creationTrouble ? undefined : 'it never had a pod to lose';
+      // Told so late that whoever gave it up need not have heard of it.
+      if (told !== undefined && told.at + CLOCKS_MS >= startDeadline(session)) return undefined;
       return isStruck || truth.wasDisrupted(lastSeen(world, pod)) || truth.agentWasChanged || truth.callTrouble
         ? undefined
         : 'nothing happened to its pod';
