@@ -60,8 +60,11 @@ afterAll(() => stage?.close());
 const KEEP_NO_PODS = { pods: { seconds: 0, count: 0 } };
 const KEEP_SESSIONS_SECONDS = 10;
 
-/** What takes longer than this is told in a status of its own. */
+/** A start or a stop that takes longer than this is told in a status of its own, and an agent that takes twice as long to go. */
 const UNTOLD_MS = 1_000;
+
+/** How long a session takes that nobody stops. */
+const CALL_MS = 1_000;
 
 interface Case {
   kind: keyof typeof BUDGET;
@@ -73,8 +76,8 @@ interface Case {
 }
 
 const cases: Case[] = [
-  { kind: 'warm', maxAgents: 100, pool: true, script: { bot: { afterMs: 1000 } } },
-  { kind: 'cold', maxAgents: 100, script: { bot: { afterMs: 1000 } } },
+  { kind: 'warm', maxAgents: 100, pool: true, script: { bot: { afterMs: CALL_MS } } },
+  { kind: 'cold', maxAgents: 100, script: { bot: { afterMs: CALL_MS } } },
   { kind: 'stop', maxAgents: 100, pool: true, script: {}, stop: true },
   { kind: 'refused', maxAgents: 0, script: {} },
 ];
@@ -164,7 +167,10 @@ function isOfSession(what: string): boolean {
 function wasSlow({ what, body, name = '', at }: ProxiedCall, stoppedAt: ReadonlyMap<string, number>): boolean {
   if (what !== 'PATCH sessions/status') return false;
   const status = statusIn<SessionStatus>(body);
-  if (status.phase === 'Stopping') return at - (stoppedAt.get(name) ?? Infinity) >= UNTOLD_MS;
+  if (status.phase === 'Stopping') {
+    const wentMs = Date.parse(status.startedAt ?? '') + CALL_MS + UNTOLD_MS;
+    return at - (stoppedAt.get(name) ?? wentMs) >= UNTOLD_MS;
+  }
   const isWarmStart = status.phase === 'Starting' && status.startKind === 'Warm';
   return isWarmStart && at - Date.parse(status.admittedAt ?? '') >= UNTOLD_MS;
 }
