@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '../kube/objects.ts';
 import { httpOutcome } from './http-outcome.ts';
+import type { Delivery } from './session-facts.ts';
 import { endedNow, makeHttpPod, recordOf, runningNow, waitingNow } from './testing/http-objects.ts';
 import { at, EPOCH, makeSession } from './testing/objects.ts';
 
@@ -144,6 +145,56 @@ describe('a supervisor that was told to stop', () => {
   it('StartTimeout: the kubelet ended it before the agent was told anything', () => {
     const pod = recorded({ outcome: 'Stopped', delivered: false }, { status: { reason: 'DeadlineExceeded' } });
     expect(httpOutcome(pod, undefined)).toMatchObject({ reason: 'StartTimeout' });
+  });
+});
+
+describe('a session that was to end because it had not begun in time', () => {
+  const LATE = { reason: 'StartTimeout', message: 'it did not start within 120 s' } as const;
+  const SENT = { sent: true };
+  const IN_DOUBT = {
+    reason: 'Lost',
+    message: 'it is not known whether the agent was told: it did not start within 120 s',
+  };
+  const neverRan = podOf({ phase: 'Failed', supervisor: waitingNow('PodInitializing') });
+  const podGone = { conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'DeletionByPodGC' }] };
+
+  it.each<[string, Pod, Delivery | undefined, object]>([
+    [
+      'StartTimeout: its supervisor says that nothing was delivered',
+      recorded({ outcome: 'Stopped', delivered: false }),
+      SENT,
+      LATE,
+    ],
+    ['StartTimeout: its supervisor never ran', neverRan, SENT, LATE],
+    ['StartTimeout: this process, which alone could have told it, has not', silent(), { sent: false }, LATE],
+    ['Lost: nobody knows', silent(), SENT, IN_DOUBT],
+    ['Lost: another process may know', silent(), undefined, IN_DOUBT],
+    [
+      'Lost: its node is gone, and may not have told that its supervisor ran',
+      podOf({ phase: 'Failed', supervisor: waitingNow('PodInitializing'), status: podGone }),
+      SENT,
+      IN_DOUBT,
+    ],
+    [
+      'Lost: its agent was told, and no answer had come',
+      recorded({ outcome: 'Stopped', delivered: true }),
+      SENT,
+      { reason: 'Lost', message: 'the agent was told, but it did not start within 120 s' },
+    ],
+    [
+      'what its agent did, which was told all the same',
+      recorded({ outcome: 'ConnectionBroken' }, { agent: endedNow(1, 9, 7) }),
+      SENT,
+      { reason: 'Failed', message: 'the agent exited with code 7', exitCode: 7 },
+    ],
+    [
+      '… also where the kubelet has forgotten how it ended',
+      recorded({ outcome: 'ConnectionBroken' }, { agent: runningNow(10) }),
+      SENT,
+      { reason: 'Failed', message: 'the agent closed the connection without an answer' },
+    ],
+  ])('%s', (_name, pod, delivery, expected) => {
+    expect(httpOutcome(pod, LATE, delivery)).toEqual(expected);
   });
 });
 

@@ -1,15 +1,17 @@
 import type { Pod } from '../kube/objects.ts';
 import { isBeingDeleted, isSlow, lastLine, waitCause, type Terminated } from '../pods/pod-facts.ts';
-import { boundAgentExit, sessionRecord, supervisorTerminated } from '../pods/session-record.ts';
+import { boundAgentExit, sessionRecord, supervisorRan, supervisorTerminated } from '../pods/session-record.ts';
 import type { TerminationMessage } from '../supervisor/wire.ts';
+import type { Delivery } from './session-facts.ts';
 import { disruptionOf, neverStarted, type Intent, type Outcome } from './session-outcome.ts';
 
 /**
  * How a session of protocol Http ended whose pod is terminal, or whose supervisor has terminated: by the supervisor's record, where
  * that tells what the agent did. What it could not know is who stopped it, or what stopped itself.
  */
-export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
+export function httpOutcome(pod: Pod, decided: Intent | undefined, delivery?: Delivery): Outcome {
   const record = sessionRecord(pod);
+  const intent = decided && unlessTold(decided, wasTold(pod, record), delivery);
   switch (record?.outcome) {
     case 'Completed':
       return { reason: 'Completed', message: '' };
@@ -18,7 +20,8 @@ export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
     case 'DeadlineExceeded':
       return { reason: 'DeadlineExceeded', message: 'the session reached its maximum duration' };
     case 'ConnectionBroken':
-      return brokenOutcome(pod, record, intent);
+      // Its agent was told, so it did not start too late.
+      return brokenOutcome(pod, record, decided?.reason === 'StartTimeout' ? undefined : decided);
     case 'NeverReady':
       return intent ?? neverReadyOutcome(pod, record);
     case 'Stopped':
@@ -28,6 +31,25 @@ export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
 }
 
 const CLOSED: Outcome = { reason: 'Failed', message: 'the agent closed the connection without an answer' };
+
+/**
+ * A session was to end because it had not begun in time. That it had not is known only where the agent was surely told nothing; in any
+ * doubt it is lost.
+ *
+ * @param told whether its agent was told, as far as the pod shows
+ */
+export function unlessTold(intent: Intent, told: boolean | undefined, delivery: Delivery | undefined): Intent {
+  if (intent.reason !== 'StartTimeout' || told === false) return intent;
+  if (told === undefined && delivery?.sent === false) return intent;
+  const why = told === true ? 'the agent was told, but' : 'it is not known whether the agent was told:';
+  return { reason: 'Lost', message: `${why} ${intent.message}` };
+}
+
+/** Whether the agent was told; undefined when nobody knows. A pod that was lost with its node may show less than there was. */
+function wasTold(pod: Pod, record: TerminationMessage | undefined): boolean | undefined {
+  if (record !== undefined) return record.delivered;
+  return supervisorRan(pod) || disruptionOf(pod) !== undefined ? undefined : false;
+}
 
 /** The connection broke: by how the agent's container ended that had the session, and not one that was started after it. */
 function brokenOutcome(pod: Pod, record: TerminationMessage, intent: Intent | undefined): Outcome {

@@ -11,7 +11,7 @@ import {
   waitCause,
 } from '../pods/pod-facts.ts';
 import { isHttp } from '../pods/session-record.ts';
-import { httpOutcome } from './http-outcome.ts';
+import { httpOutcome, unlessTold } from './http-outcome.ts';
 import { overdueAfterMs, startDeadline, startDeadlineMissed } from './session-deadlines.ts';
 import { sessionProcessExit, sessionStartedAt, type Delivery } from './session-facts.ts';
 import { outcomeOf, removedOutcome, SANDBOX_LOST, type Intent, type Outcome } from './session-outcome.ts';
@@ -89,8 +89,8 @@ export function isUnasked(pod: Pod, delivery: Delivery | undefined): boolean {
 }
 
 /** How the session ended, told by what ran it. */
-export function toldOutcome(pod: Pod, intent: Intent | undefined): Outcome {
-  return isHttp(pod) ? httpOutcome(pod, intent) : outcomeOf(pod, intent);
+export function toldOutcome(pod: Pod, intent: Intent | undefined, delivery?: Delivery): Outcome {
+  return isHttp(pod) ? httpOutcome(pod, intent, delivery) : outcomeOf(pod, intent);
 }
 
 /** Whether the session is over, and how; undefined while its pod may still do something. */
@@ -100,7 +100,7 @@ export function overOutcome(
   limits: SessionLimitsInForce | undefined,
   intent: Intent | undefined,
 ): Outcome | undefined {
-  if (isTerminal(pod)) return toldOutcome(pod, intent);
+  if (isTerminal(pod)) return toldOutcome(pod, intent, view.delivery);
   const name = pod.spec?.nodeName ?? '';
   if (isScheduled(pod) && view.node.state === 'gone') return { reason: 'Lost', message: `node ${name} is gone` };
   if (
@@ -111,6 +111,10 @@ export function overOutcome(
     return { reason: 'Lost', message: `node ${name} has been silent for ${limits.nodeLostAfterSeconds} s` };
   }
   if (!isBeingDeleted(pod)) return undefined;
-  if (!isScheduled(pod) || pod.metadata.deletionGracePeriodSeconds === 0) return intent ?? removedOutcome(pod);
+  if (!isScheduled(pod) || pod.metadata.deletionGracePeriodSeconds === 0) {
+    // Nobody could speak to one that never had an address.
+    const told = isHttp(pod) && pod.status?.podIP !== undefined ? undefined : false;
+    return intent === undefined ? removedOutcome(pod) : unlessTold(intent, told, view.delivery);
+  }
   return undefined;
 }

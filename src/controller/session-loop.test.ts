@@ -99,6 +99,14 @@ async function pass(options: Parameters<typeof makeHttpPod>[1]): Promise<void> {
 
 const retries = () => written.map(({ reason, attempt }) => ({ reason, attempt }));
 
+describe('a pod that dies', () => {
+  it('between its binding and the first word to it costs the Session another try, and nothing more', async () => {
+    await pass({ phase: 'Failed', supervisor: endedNow(2, 3, 137), agent: endedNow(1, 3, 137) });
+    expect(retries()).toEqual([{ reason: 'Retrying', attempt: 1 }]);
+    expect(calls).toEqual([]);
+  });
+});
+
 describe('a pod that is given up', () => {
   it('is told nothing any more before the Session is promised to another', async () => {
     await pass(both);

@@ -416,6 +416,20 @@ describe('a pod that may have been told', () => {
     });
   });
 
+  it('is Lost when it is removed by force because it did not start in time, unless it was surely told nothing', () => {
+    const stopping = after(starting, plan(starting, makeHttpPod(starting, both), 124, { delivery: { sent: true } }));
+    const removed = { ...both, metadata: { deletionTimestamp: at(130), deletionGracePeriodSeconds: 0 } };
+    const pod = makeHttpPod(stopping, removed);
+    for (const view of [{ delivery: { sent: true } }, {}])
+      expect(plan(stopping, pod, 131, view).status).toMatchObject({ phase: 'Ended', reason: 'Lost' });
+    const noAddress = makeHttpPod(stopping, { ...removed, status: { podIP: undefined } as never });
+    for (const [of, view] of [
+      [pod, NOT_SENT],
+      [noAddress, {}],
+    ] as const)
+      expect(plan(stopping, of, 131, view).status).toMatchObject({ phase: 'Ended', reason: 'StartTimeout' });
+  });
+
   it('is not waited for where nothing has been sent', () => {
     const pod = makeHttpPod(starting, both);
     expect(plan(starting, pod, 120, NOT_SENT).status).toMatchObject({ reason: 'StartTimeout' });

@@ -78,7 +78,13 @@ describe('a Session whose pod is over', () => {
         { name: 'prepare', image: '', imageID: '', ready: false, restartCount: 0, ...endedNow(1, 2, 3) },
       ],
     };
-    expect(mayRetry(session, noAddress({ phase: 'Failed', status }), true, undefined)).toBe(false);
+    for (const delivery of [undefined, NOT_SENT]) {
+      expect(mayRetry(session, noAddress({ phase: 'Failed', status }), true, delivery)).toBe(false);
+      expect(mayRetry(session, pod({ phase: 'Failed', status }), true, delivery)).toBe(false);
+    }
+    // It has done its work, and died with the pod.
+    const sidecar = pod({ phase: 'Failed', supervisor: endedNow(2, 9, 137), status });
+    expect(mayRetry(session, sidecar, true, NOT_SENT)).toBe(true);
   });
 
   it('gets none once it has begun, whatever a pod says', () => {

@@ -2,7 +2,7 @@ import type { Session } from '../api/session.ts';
 import type { Pod } from '../kube/objects.ts';
 import { readBinding } from '../pods/binding.ts';
 import { failedInitContainer, isReady } from '../pods/pod-facts.ts';
-import { isHttp, sessionRecord } from '../pods/session-record.ts';
+import { isHttp, sessionRecord, supervisorRan } from '../pods/session-record.ts';
 import type { Delivery } from './session-facts.ts';
 
 /** Pods that a Session may have in all. */
@@ -40,6 +40,6 @@ export function mayRetry(session: Session, pod: Pod, over: boolean, delivery: De
  * pod has never had an address. Not where an init container of the user's failed: it would fail again.
  */
 function isUndelivered(pod: Pod, delivery: Delivery | undefined): boolean {
-  if (delivery !== undefined) return !delivery.sent;
-  return pod.status?.podIP === undefined && failedInitContainer(pod) === undefined;
+  if (failedInitContainer(pod) !== undefined && !supervisorRan(pod)) return false;
+  return delivery === undefined ? pod.status?.podIP === undefined : !delivery.sent;
 }

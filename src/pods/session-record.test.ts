@@ -121,6 +121,19 @@ describe('how the agent ended that had the session', () => {
     expect(exitOf({ state: ran(10, 15, 9), lastState: ran(2, 9, 1) })).toMatchObject({ exitCode: 9 });
   });
 
+  it('is that of the run which ended when the session did, where the next one began in the second of the session', () => {
+    const short = { ...record, startedAt: EPOCH + 10_050, endedAt: EPOCH + 10_060 };
+    const exit = (agent: object) => boundAgentExit(podWith({ agent }), short);
+    expect(exit({ state: runs(10), lastState: ran(2, 10, 3) })).toMatchObject({ exitCode: 3 });
+    expect(exit({ state: ran(10, 12, 9), lastState: ran(2, 10, 3) })).toMatchObject({ exitCode: 3 });
+    // The session was with the second run, which closed the connection and lives.
+    const long = { ...short, startedAt: EPOCH + 10_900, endedAt: EPOCH + 20_000 };
+    expect(boundAgentExit(podWith({ agent: { state: runs(10), lastState: ran(2, 10, 3) } }), long)).toBeUndefined();
+    // It ended before the session began, however shortly before the session ended.
+    const early = { ...short, endedAt: EPOCH + 10_200 };
+    expect(boundAgentExit(podWith({ agent: { state: runs(9), lastState: ran(2, 9, 3) } }), early)).toBeUndefined();
+  });
+
   it('is not that of a run which began a second later', () => {
     expect(exitOf({ state: ran(11, 15, 9), lastState: ran(2, 10, 1) })).toMatchObject({ exitCode: 1 });
   });

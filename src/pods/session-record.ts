@@ -36,24 +36,36 @@ export function sessionRecord(pod: Pod): TerminationMessage | undefined {
   }
 }
 
+/** A container has ended about when its connections broke: its end is told in whole seconds, and may be told late. */
+const SAME_END_MS = 2_000;
+
 /**
  * How the agent's container ended that had the session; undefined when it did not, or the kubelet no longer knows.
  *
  * The kubelet starts an agent again that has ended, also while the pod goes, and keeps the records of the last two runs. The session
- * was with the youngest run that had begun when the session did: both times are the node's clock, the former in whole seconds, and a
- * run begins a second or more after the one before it ended.
+ * was with the youngest run that had begun when the session did: both times are the node's clock, the former in whole seconds. Where
+ * one run ended and the next began in the very second in which the session did, it was with the one that ended when the session did.
  */
-export function boundAgentExit(pod: Pod, { startedAt }: TerminationMessage): Terminated | undefined {
+export function boundAgentExit(pod: Pod, { startedAt, endedAt }: TerminationMessage): Terminated | undefined {
   const status = agentStatus(pod);
   if (status === undefined || startedAt === undefined) return undefined;
+  const second = Math.floor(startedAt / 1000) * 1000;
   const runs = [
     { startedAt: status.state?.running?.startedAt },
     { startedAt: status.state?.terminated?.startedAt, exit: status.state?.terminated },
     { startedAt: status.lastState?.terminated?.startedAt, exit: status.lastState?.terminated },
   ];
-  const begun = runs
-    .map(({ startedAt: began, exit }) => ({ began: Date.parse(began ?? ''), exit }))
-    .filter(({ began }) => began <= startedAt)
+  const candidates = runs
+    .map(({ startedAt: began, exit }) => ({
+      began: Date.parse(began ?? ''),
+      ended: exit === undefined ? Infinity : Date.parse(exit.finishedAt ?? ''),
+      exit,
+    }))
+    .filter(({ began, ended }) => began <= startedAt && !(ended < second))
     .sort((a, b) => b.began - a.began);
-  return begun[0]?.exit;
+  const away = (ended: number): number => Math.abs(ended - endedAt);
+  const [fitting] = candidates
+    .filter(({ ended }) => away(ended) < SAME_END_MS)
+    .sort((a, b) => away(a.ended) - away(b.ended));
+  return (fitting ?? candidates[0])?.exit;
 }

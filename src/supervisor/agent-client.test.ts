@@ -38,9 +38,20 @@ const nobody = new AgentClient({ host: '127.0.0.1', port: 1 });
 describe('readiness', () => {
   it.each([
     [200, 'ready'],
+    [204, 'ready'],
+    [302, 'ready'],
+    [400, 'ready'],
+    [401, 'ready'],
+    [403, 'ready'],
     [404, 'ready'],
-    [503, 'notReady'],
+    [405, 'ready'],
+    [429, 'ready'],
+    [501, 'ready'],
     [500, 'notReady'],
+    [502, 'notReady'],
+    [503, 'notReady'],
+    [504, 'notReady'],
+    [599, 'notReady'],
   ])('%i is %s', async (status, expected) => {
     const client = await agent((_message, response) => response.writeHead(status).end('x'));
     expect(await client.ready()).toBe(expected);

@@ -16,6 +16,9 @@ export interface AgentAddress {
 /** A readiness probe that hangs is no readiness. */
 const READY_TIMEOUT_MS = 2_000;
 
+/** The one status from 500 on that speaks of the request and not of the server: Python's `http.server` knows no GET unless it is taught. */
+const NOT_IMPLEMENTED = 501;
+
 /** The user's container, over loopback: Pipecat's container contract from the platform's side. */
 export class AgentClient {
   readonly #address: AgentAddress;
@@ -26,7 +29,7 @@ export class AgentClient {
     this.#address = address;
   }
 
-  /** `GET /readyz`. Images that do not have it are ready when their port answers. */
+  /** `GET /readyz`. Images that do not have it are ready when their port answers, whatever it says of that request. */
   ready(): Promise<Readiness> {
     return new Promise((resolve) => {
       const probe = request(
@@ -34,7 +37,7 @@ export class AgentClient {
         (answer) => {
           answer.resume();
           const { statusCode = 500 } = answer;
-          resolve(statusCode < 300 || statusCode === 404 || statusCode === 405 ? 'ready' : 'notReady');
+          resolve(statusCode < 500 || statusCode === NOT_IMPLEMENTED ? 'ready' : 'notReady');
           answer.destroy();
         },
       );

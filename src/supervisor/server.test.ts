@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSupervisorServer } from './server.ts';
 import type { BoundSession } from './session.ts';
 import { Verifier } from './verifier.ts';
-import { bodyDigest, type BindReply, type BindRequest, type Operation } from './wire.ts';
+import { bindRequest, bodyDigest, type BindReply, type BindRequest, type Operation } from './wire.ts';
 
 const POD = 'pod-uid';
 const controller = generateKeyPairSync('ed25519');
@@ -35,7 +35,8 @@ let bound: BindRequest[];
 let ended: string[];
 let reply: BindReply;
 
-beforeEach(async () => {
+/** A server of a pod that is bound to nothing. */
+async function open(): Promise<void> {
   bound = [];
   ended = [];
   reply = { state: 'started', startedAt: 1 };
@@ -64,13 +65,16 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
+}
 
-afterEach(async () => {
+async function close(): Promise<void> {
   server.closeAllConnections();
   server.close();
   await once(server, 'close');
-});
+}
+
+beforeEach(open);
+afterEach(close);
 
 interface TokenOptions {
   key?: KeyObject;
@@ -188,13 +192,22 @@ describe('DELETE /session', () => {
   };
 
   it('ends the session that the pod serves, and no other', async () => {
-    expect(await stop()).toBe(409);
     await put(JSON.stringify(request));
     expect(await stop({ sub: 'other-uid' })).toBe(409);
     expect(await stop({ op: 'bind' })).toBe(401);
     expect(ended).toEqual([]);
     expect(await stop()).toBe(200);
     await expect.poll(() => ended).toEqual(['Stopped']);
+  });
+
+  it('that overtakes the request which binds the pod is not forgotten: the session never begins', async () => {
+    expect(await stop()).toBe(200);
+    const answer = await put(JSON.stringify(request));
+    expect([answer.status, await answer.json()]).toEqual([200, { state: 'over' }]);
+    expect(bound).toEqual([]);
+    const other = JSON.stringify({ ...request, uid: 'other-uid' });
+    expect((await put(other, { sub: 'other-uid' })).status).toBe(200);
+    expect(bound).toMatchObject([{ uid: 'other-uid' }]);
   });
 });
 
@@ -232,4 +245,78 @@ it('survives whatever is sent to it, and binds nothing', async () => {
   );
   expect((await fetch(`${url}/livez`)).status).toBe(200);
   expect(bound).toEqual([]);
+});
+
+function uidIn(body: string): string {
+  try {
+    const { uid } = JSON.parse(body) as { uid?: unknown };
+    return typeof uid === 'string' ? uid : 'session-uid';
+  } catch {
+    return 'session-uid';
+  }
+}
+
+describe('whatever the controller itself signs', () => {
+  const uid = fc.constantFrom('session-uid', 'other-uid');
+  const valid = uid.map((of) => ({ ...request, uid: of }));
+  /** A request as it should be, but for some of its fields, or with more of them. */
+  const mutated = fc
+    .tuple(
+      valid,
+      fc.dictionary(
+        fc.oneof(fc.constantFrom(...Object.keys(request), 'transport'), fc.string()),
+        fc.oneof(
+          fc.jsonValue(),
+          fc.constantFrom('websocket', '', 0, -1, 1e9, 'AA==', 'A', { 'x-daily-room-url': 'a\r\nb' }),
+        ),
+        { minKeys: 1, maxKeys: 3 },
+      ),
+      fc.subarray(Object.keys(request), { maxLength: 2 }),
+    )
+    .map(([whole, changes, gone]): unknown =>
+      Object.fromEntries(Object.entries({ ...whole, ...changes }).filter(([name]) => !gone.includes(name))),
+    );
+  const text = fc.oneof(
+    fc.oneof(valid, mutated, fc.jsonValue()).map((value) => JSON.stringify(value)),
+    fc.string({ unit: 'binary' }),
+    valid.chain((whole) => fc.nat(JSON.stringify(whole).length).map((end) => JSON.stringify(whole).slice(0, end))),
+  );
+  const step = fc.record({
+    method: fc.constantFrom('PUT', 'PUT', 'DELETE'),
+    body: text,
+    sub: fc.option(fc.oneof(uid, fc.string()), { nil: undefined }),
+  });
+  type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+  /** Signed for this session, or for the one that the body names. */
+  const send = async ({ method, body, sub = uidIn(body) }: Step): Promise<number> => {
+    const signed = await token(body, { sub, op: method === 'PUT' ? 'bind' : 'stop' });
+    const answer = await fetch(`${url}/session`, { method, headers: { authorization: `Bearer ${signed}` }, body });
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+
+  it.each([
+    ['before', false],
+    ['after', true],
+  ])('it binds once at most, and goes on serving: %s a session was bound', async (_when, isBound) => {
+    let accepted = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
+        await close();
+        await open();
+        if (isBound) await put(JSON.stringify(request));
+        const statuses = await Promise.all(steps.map(send));
+        expect(statuses.filter((status) => status >= 500)).toEqual([]);
+        expect(bound.length).toBeLessThanOrEqual(1);
+        for (const taken of bound) expect(bindRequest.parse(taken)).toEqual(taken);
+        if (isBound) expect(bound).toEqual([request]);
+        accepted += bound.length;
+        expect((await fetch(`${url}/livez`)).status).toBe(200);
+      }),
+      { numRuns: 150 },
+    );
+    // Some of it was good.
+    expect(accepted).toBeGreaterThan(0);
+  });
 });

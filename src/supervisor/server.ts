@@ -20,11 +20,17 @@ export interface SupervisorServerDeps {
   agentReady: () => Promise<boolean>;
 }
 
+interface Context extends SupervisorServerDeps {
+  /** Sessions that were told to end before they were bound: the request that binds one may have been overtaken. */
+  stopped: Set<string>;
+}
+
 /**
  * The HTTP side. Nothing is read of a request before its signature is checked, and nothing that anybody sends can end the
  * process or begin a second session.
  */
-export function createSupervisorServer(deps: SupervisorServerDeps): Server {
+export function createSupervisorServer(given: SupervisorServerDeps): Server {
+  const deps: Context = { ...given, stopped: new Set() };
   const server = createServer(
     { maxHeaderSize: 16 * 1024, requestTimeout: 15_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 },
     (message, response) => {
@@ -44,7 +50,7 @@ export function createSupervisorServer(deps: SupervisorServerDeps): Server {
   return server;
 }
 
-async function handle(deps: SupervisorServerDeps, message: IncomingMessage, response: ServerResponse): Promise<void> {
+async function handle(deps: Context, message: IncomingMessage, response: ServerResponse): Promise<void> {
   switch (`${message.method ?? ''} ${pathOf(message)}`) {
     case 'GET /livez':
       reply(response, 200, { ok: true });
@@ -94,7 +100,7 @@ async function upgrade(
     no(409, 'NoWebSocket', 'this session is no WebSocket, has one already, or is over');
 }
 
-async function bind(deps: SupervisorServerDeps, message: IncomingMessage, response: ServerResponse): Promise<void> {
+async function bind(deps: Context, message: IncomingMessage, response: ServerResponse): Promise<void> {
   const claims = await deps.verifier.verify(message.headers.authorization, 'bind');
   if (claims === undefined) {
     refuse(message, response, 401, 'Unauthorized', 'no valid token for this pod');
@@ -114,6 +120,10 @@ async function bind(deps: SupervisorServerDeps, message: IncomingMessage, respon
     refuse(message, response, 400, 'Invalid', 'not a valid session');
     return;
   }
+  if (deps.stopped.has(request.uid)) {
+    reply(response, 200, { state: 'over' });
+    return;
+  }
   // No await between the look and the bind: two requests cannot both find the pod free.
   const session = deps.session() ?? deps.bind(request);
   if (session.uid !== request.uid) {
@@ -124,14 +134,19 @@ async function bind(deps: SupervisorServerDeps, message: IncomingMessage, respon
   reply(response, session.reply.state === 'waiting' ? 202 : 200, session.reply);
 }
 
-async function stop(deps: SupervisorServerDeps, message: IncomingMessage, response: ServerResponse): Promise<void> {
+async function stop(deps: Context, message: IncomingMessage, response: ServerResponse): Promise<void> {
   const claims = await deps.verifier.verify(message.headers.authorization, 'stop');
   if (claims === undefined) {
     refuse(message, response, 401, 'Unauthorized', 'no valid token for this pod');
     return;
   }
   const session = deps.session();
-  if (session === undefined || session.uid !== claims.sub) {
+  if (session === undefined) {
+    deps.stopped.add(claims.sub);
+    reply(response, 200, { state: 'over' });
+    return;
+  }
+  if (session.uid !== claims.sub) {
     refuse(message, response, 409, 'AnotherSession', 'this pod does not serve that session');
     return;
   }

@@ -166,6 +166,28 @@ describe('a bound session', () => {
     expect(agent.calls).toEqual([]);
   });
 
+  it.each(['ready', 'bot'] as const)('ends at its start timeout also while a connection hangs (%s)', async (what) => {
+    const { clock, agent, session, records, settle } = setUp({ readiness: 'notReady' });
+    await settle();
+    const connecting = Promise.withResolvers<undefined>();
+    const { bot } = agent;
+    if (what === 'ready') agent.ready = () => connecting.promise.then(() => 'ready');
+    else
+      agent.bot = async (...args) => {
+        await connecting.promise;
+        return await bot(...args);
+      };
+    agent.readiness = 'ready';
+    await clock.advanceAsync(9_999);
+    expect(session.reply).toEqual({ state: 'waiting' });
+    await clock.advanceAsync(1);
+    expect(session.reply).toEqual({ state: 'over' });
+    connecting.resolve(undefined);
+    await settle();
+    expect(records).toMatchObject([{ outcome: 'NeverReady', delivered: false, endedAt: 1_010_000 }]);
+    expect([agent.calls.length, clock.pendingTimers]).toEqual([0, 0]);
+  });
+
   it('tells who waits for it when it starts, and after a while that it still waits', async () => {
     const { clock, agent, session, settle } = setUp({ readiness: 'notReady' });
     await settle();

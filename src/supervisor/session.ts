@@ -47,6 +47,9 @@ export class BoundSession {
   async run(): Promise<void> {
     const { agent, clock, request } = this.#deps;
     const deadline = clock.monotonic() + request.startTimeoutSeconds * 1000;
+    // Beside the loop: it may hang in a connection that is neither made nor refused.
+    const timeout = clock.setTimeout(() => this.#neverReady(), request.startTimeoutSeconds * 1000);
+    this.#ending.signal.addEventListener('abort', () => timeout.cancel(), { once: true });
     for (let delay = READY_POLL_MS.first; ; delay = Math.min(delay * READY_POLL_MS.factor, READY_POLL_MS.longest)) {
       if (this.#isWebSocket) await this.#callerComes(deadline);
       const readiness = this.#isOver ? 'unreachable' : await agent.ready();
@@ -60,12 +63,6 @@ export class BoundSession {
           return;
         }
         // It went away between its readiness and the call, which never left.
-      }
-      if (clock.monotonic() >= deadline) {
-        const missing = this.#isWebSocket && this.#caller === undefined;
-        const message = missing ? 'nobody opened its WebSocket' : 'the agent was not ready';
-        this.end('NeverReady', { message: `${message} within its start timeout` });
-        return;
       }
       await sleep(clock, delay, this.#ending.signal).catch(() => undefined);
       if (this.#isOver) return;
@@ -160,6 +157,14 @@ export class BoundSession {
     const limit = clock.setTimeout(() => this.end('DeadlineExceeded'), request.maxSessionSeconds * 1000);
     this.#ending.signal.addEventListener('abort', () => limit.cancel(), { once: true });
     return true;
+  }
+
+  /** Its start timeout is over. */
+  #neverReady(): void {
+    if (this.#state !== 'waiting') return;
+    const missing = this.#isWebSocket && this.#caller === undefined;
+    const message = missing ? 'nobody opened its WebSocket' : 'the agent was not ready';
+    this.end('NeverReady', { message: `${message} within its start timeout` });
   }
 
   #ended(result: Exclude<BotResult, { kind: 'notSent' }>): void {

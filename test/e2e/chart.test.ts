@@ -56,6 +56,13 @@ async function shortNames(): Promise<string> {
   return stdout;
 }
 
+/** The Secret that the controller makes its keys in. */
+async function keysOfController(): Promise<unknown> {
+  const { metadata, data } = await system.api.get(secrets, { namespace: SYSTEM, name: 'bullpen-controller-keys' });
+  expect(Object.keys(data ?? {}).length).toBeGreaterThan(0);
+  return { uid: metadata.uid, data };
+}
+
 beforeAll(async () => {
   cluster = await connectCluster();
   await loadBullpenImage(cluster);
@@ -108,12 +115,15 @@ describe('the chart', () => {
     await kube.createAgent('polite', POLITE);
     await kube.createSession('through-upgrade', { agent: 'polite' });
     const before = await kube.sessionInPhase('through-upgrade', 'Running');
+    const keys = await keysOfController();
     await chart('upgrade', CHART, `watch.namespaces={${NAMESPACE}}`, 'controller.podLabels.upgraded=yes');
     expect(await shortNames()).toBe('["ses"]');
     const after = await kube.session('through-upgrade');
     expect(after.status).toMatchObject({ phase: 'Running', podUID: before.status?.podUID });
     await kube.patchSession('through-upgrade', { stop: true });
     expect((await kube.sessionInPhase('through-upgrade', 'Ended')).status).toMatchObject({ reason: 'Stopped' });
+    // That was the new one: pods and whoever seals for sessions know it by the same keys.
+    expect(await keysOfController()).toEqual(keys);
   });
 
   it('is uninstalled while a session runs: no finalizer is left, and the session goes on', async () => {

@@ -130,4 +130,18 @@ describe.concurrent('an agent', () => {
     expect(ended.status).toMatchObject({ reason: 'Completed' });
     expect(await bullpen.logs(ended)).toBe('uid 0\nno JSON, and no line break\n');
   });
+
+  it('may answer all but POST /bot with 501, as Python’s http.server does when it is taught no more', async () => {
+    const server = `import { createServer } from 'node:http';
+      process.once('SIGTERM', () => process.exit(0));
+      createServer((request, response) => {
+        console.log(request.method, request.url);
+        response.writeHead(request.method === 'POST' ? 200 : 501).end();
+      }).listen(process.env.PORT);`;
+    await bullpen.echoAgent('post-only', nodeScript(server));
+    await kube.createSession('post-only', { agent: 'post-only' });
+    const ended = await kube.sessionInPhase('post-only', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Completed' });
+    expect(await bullpen.logs(ended)).toMatch(/^(GET \/readyz\n)+POST \/bot\n$/);
+  });
 });

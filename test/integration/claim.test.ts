@@ -4,6 +4,7 @@ import { isInvalid } from '../../src/kube/errors.ts';
 import { pods as podResource } from '../../src/kube/resources.ts';
 import type { Binding } from '../../src/pods/binding.ts';
 import { claimPatch } from '../../src/pods/claim.ts';
+import { isBeingDeleted } from '../../src/pods/pod-facts.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { ChaosProxy, type Fault, type ProxiedCall } from '../support/chaos-proxy.ts';
@@ -19,9 +20,15 @@ afterAll(() => stage?.close());
 const CALL = { bot: { afterMs: 300 } };
 const STAYS = {};
 
-async function pool(scene: Scene, size: number, maxAgents: number, script: ScriptOf = CALL): Promise<void> {
+async function pool(
+  scene: Scene,
+  size: number,
+  maxAgents: number,
+  script: ScriptOf = CALL,
+  agent = 'agent',
+): Promise<void> {
   const scaling = { minAgents: size, maxAgents };
-  await scene.httpAgent('agent', maxAgents, { scaling, whenFull: 'Queue', queueTimeoutSeconds: 600 }, script);
+  await scene.httpAgent(agent, maxAgents, { scaling, whenFull: 'Queue', queueTimeoutSeconds: 600 }, script);
 }
 
 /** Nobody was told twice, and all that was promised held at every revision. */
@@ -120,18 +127,56 @@ describe.concurrent('a claim', () => {
     await proxy.close();
   });
 
+  test('of pods that go with their Agent, of which nothing is known yet, fails and loses no session', async () => {
+    const scene = await stage.scene('unaware');
+    const proxy = await ChaosProxy.start(stage.cluster);
+    await scene.leader({ proxy });
+    const { kube, namespace } = scene;
+    await pool(scene, 4, 12, { ...CALL, stopMs: 5_000 });
+    await kube.warmPods('agent', 4);
+    for (const resource of ['agents', 'pods']) proxy.watches(resource).freeze();
+    await kube.api.delete(agents, { namespace, name: 'agent' });
+    await waitFor(async () => (await kube.api.list(podResource, { namespace })).items.every(isBeingDeleted), {
+      what: 'its pods to be deleted with it',
+      timeoutMs: 30_000,
+      intervalMs: 20,
+    });
+    const names = await scene.burst('agent', 6);
+    const refused = (): ProxiedCall[] => proxy.calls.filter((call) => isClaim(call) && call.status === 422);
+    await waitFor(() => Promise.resolve(refused().length > 0), { what: 'claims to fail', timeoutMs: 30_000 });
+    for (const resource of ['agents', 'pods']) proxy.watches(resource).thaw();
+    await scene.settled(names);
+    await expectToldOnce(scene);
+    const { sessions } = await scene.replay();
+    // Some may have got pods of their own before the Agent was known to be gone.
+    for (const { status } of sessions.values()) expect(['Completed', 'AgentNotFound']).toContain(status?.reason);
+    await proxy.close();
+  });
+
   test('that races the deletion of the Agent puts no session on a dying pod', async () => {
     const scene = await stage.scene('dying');
     await scene.leader();
-    for (let round = 0; round < 3; round += 1) {
-      await pool(scene, 4, 8);
-      await scene.kube.warmPods('agent', 4);
-      const burst = scene.burst('agent', 6, `round-${round}`);
-      await scene.kube.api.delete(agents, { namespace: scene.namespace, name: 'agent' });
-      await scene.settled(await burst);
-      await scene.kube.gone(agents, 'agent');
-    }
+    const { kube, namespace } = scene;
+    /** The Agent goes when it has got so many of its Sessions. */
+    const race = async (agent: string, before: number): Promise<void> => {
+      await pool(scene, 4, 8, CALL, agent);
+      await kube.warmPods(agent, 4);
+      const early = await scene.burst(agent, before, `${agent}-early`);
+      const late = scene.burst(agent, 6 - before, `${agent}-late`);
+      await kube.api.delete(agents, { namespace, name: agent });
+      await scene.settled([...early, ...(await late)]);
+      await kube.gone(agents, agent);
+    };
+    const rounds = 4;
+    for (let round = 0; round < rounds; round += 1)
+      await Promise.all([0, 2, 4, 6].map((before) => race(`agent-${round}-${before}`, before)));
     await expectToldOnce(scene);
+    const { sessions } = await scene.replay();
+    const ends = [...sessions.values()].map(({ status }) => status?.reason ?? '');
+    expect(ends).toHaveLength(rounds * 4 * 6);
+    // Claims won, and claims lost; nobody got a pod that was about to go.
+    expect(ends.filter((end) => !['Completed', 'AgentNotFound', 'AgentDeleting'].includes(end))).toEqual([]);
+    expect(new Set(ends).size).toBeGreaterThan(1);
   });
 });
 
@@ -148,6 +193,32 @@ describe.concurrent('a session whose pod fails', () => {
     const ended = await scene.kube.sessionInPhase('call', 'Ended');
     expect(ended.status).toMatchObject({ reason: 'Completed', attempt: 1 });
     expect(ended.status?.podName).not.toBe(lame?.metadata.name);
+    await expectToldOnce(scene);
+  });
+
+  test('because its address is that of another pod by now gets one more, and nothing is told to the other', async () => {
+    const scene = await stage.scene('address');
+    await scene.leader();
+    await pool(scene, 1, 5);
+    await pool(scene, 1, 5, CALL, 'other');
+    const [wrong] = await scene.kube.warmPods('agent', 1);
+    const [other] = await scene.kube.warmPods('other', 1);
+    const { podIP, podIPs } = other?.status ?? {};
+    const ref = { namespace: scene.namespace, name: wrong?.metadata.name ?? '' };
+    const body = { status: { podIP, podIPs } };
+    await scene.kube.api.patch(podResource, ref, { type: 'merge', body }, { subresource: 'status' });
+    await scene.kube.createSession('call', { agent: 'agent' });
+    // Long before its start timeout of two minutes, which this test does not wait for.
+    const { status } = await scene.kube.sessionInPhase('call', 'Ended');
+    expect(status).toMatchObject({ reason: 'Completed', attempt: 1 });
+    expect(status?.podName).not.toBe(wrong?.metadata.name);
+    expect(scene.deliveries(wrong?.metadata.name)).toEqual([]);
+    expect(scene.deliveries(other?.metadata.name)).toEqual([]);
+    const [still] = await scene.kube.warmPods('other', 1);
+    expect(still?.metadata.uid).toBe(other?.metadata.uid);
+    await scene.kube.createSession('next', { agent: 'other' });
+    const next = await scene.kube.sessionInPhase('next', 'Ended');
+    expect(next.status).toMatchObject({ reason: 'Completed', podName: other?.metadata.name });
     await expectToldOnce(scene);
   });
 

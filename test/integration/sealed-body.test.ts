@@ -19,7 +19,11 @@ const KEYS = 'bullpen-controller-keys';
 const talkative = { config: { log: { level: 'trace' } } };
 const TEXT = '{"text": "Grüße, 世界 \\u0000"}';
 const TOKEN = 'token-of-a-room-that-nobody-else-may-enter';
-const room = { 'x-daily-room-url': 'https://example.daily.co/room', 'x-daily-room-token': TOKEN };
+const room = {
+  'x-daily-room-url': 'https://example.daily.co/room',
+  'x-daily-room-token': TOKEN,
+  'x-daily-transport-type': 'daily',
+};
 
 /** The public half of the key that the controller opens with now: what whoever seals has. */
 async function publicKey({ kube, namespace }: Scene): Promise<SealingJwk> {
@@ -96,7 +100,9 @@ describe.concurrent('a sealed body', () => {
     );
     expect(scene.deliveries()).toEqual([]);
     const { items } = await scene.kube.api.list(pods, { namespace: scene.namespace });
-    expect(items.map(({ metadata }) => metadata.uid)).toEqual([warm?.metadata.uid]);
+    expect(items.map(({ metadata }) => metadata.uid)).toContain(warm?.metadata.uid);
+    // Another one may have been made while it was looked whether they open.
+    expect(items.filter(({ metadata }) => metadata.labels?.['bullpen.dev/state'] !== 'warm')).toEqual([]);
     await expectNotTold(scene, leader, sealedBody);
   });
 
@@ -140,14 +146,22 @@ describe.concurrent('a body in a Secret', () => {
   };
   const spec = { agent: AGENT, bodyFrom: { secretKeyRef: { name: 'letter', key: 'body' } } };
 
-  test('reaches its agent with the headers beside it', async () => {
-    const scene = await stage.scene('letter');
+  test.each([
+    ['Cold', 0],
+    ['Warm', 1],
+  ] as const)('reaches its agent with the headers beside it, byte for byte: %s', async (startKind, minAgents) => {
+    const scene = await stage.scene(`letter-${startKind.toLowerCase()}`);
     const leader = await scene.leader(talkative);
-    await scene.httpAgent(AGENT, 3);
+    await scene.httpAgent(AGENT, 3, { scaling: { minAgents, maxAgents: 3 } });
+    const warm = await scene.kube.warmPods(AGENT, minAgents);
     await letter(scene, { body: TEXT, headers: JSON.stringify(room) });
     await scene.kube.createSession('call', spec);
-    await scene.kube.sessionInPhase('call', 'Ended');
-    expect(scene.deliveries()).toMatchObject([{ body: TEXT, headers: room }]);
+    const ended = await scene.kube.sessionInPhase('call', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Completed', startKind });
+    expect(scene.deliveries()).toMatchObject([{ sessionUid: ended.metadata.uid, body: TEXT, headers: room }]);
+    // What is given to a pod that waits never makes it a new one.
+    if (startKind === 'Warm')
+      expect(scene.deliveries()).toMatchObject(warm.map(({ metadata: { uid } }) => ({ podUid: uid })));
     await expectNotTold(scene, leader, '...not sealed');
   });
 
@@ -165,5 +179,23 @@ describe.concurrent('a body in a Secret', () => {
     expect(JSON.stringify(status)).not.toContain(TOKEN);
     expect(scene.deliveries()).toEqual([]);
     await expectNotTold(scene, leader, '...not sealed');
+  });
+});
+
+describe.concurrent('a body of no characters', () => {
+  test.each<[string, Record<string, unknown>]>([
+    ['in the Session', { body: '' }],
+    ['in a Secret', { bodyFrom: { secretKeyRef: { name: 'letter', key: 'body' } } }],
+    ['that is sealed', {}],
+  ])('is {} for the agent: %s', async (where, given) => {
+    const scene = await stage.scene(`empty-${where.split(' ').at(-1)?.toLowerCase() ?? ''}`);
+    await scene.leader();
+    await scene.httpAgent(AGENT, 3);
+    const metadata = { name: 'letter', labels: { 'bullpen.dev/body': '' } };
+    await scene.kube.api.create(secrets, scene.namespace, { metadata, stringData: { body: '' } });
+    const sealed = where.endsWith('sealed') && { sealedBody: await sealFor(scene, 'call', { body: Buffer.from('') }) };
+    await scene.kube.createSession('call', { agent: AGENT, ...given, ...sealed });
+    expect((await scene.kube.sessionInPhase('call', 'Ended')).status).toMatchObject({ reason: 'Completed' });
+    expect(scene.deliveries()).toMatchObject([{ body: '{}' }]);
   });
 });

@@ -36,11 +36,12 @@ export function checkHttpReason(session: Session, pod: Pod | undefined, world: W
     }
     case 'StartTimeout':
       if (now + CLOCKS_MS < startDeadline(session)) return 'it had more time to start';
-      if (truth.callTrouble || told === undefined) return undefined;
-      return told.at + CLOCKS_MS < startDeadline(session) ? 'it had started' : undefined;
+      return told === undefined ? undefined : 'its agent was told';
     case 'Lost':
       if (pod === undefined) return truth.creationTrouble ? undefined : 'it never had a pod to lose';
-      return isStruck || truth.wasDisrupted(lastSeen(world, pod)) || truth.agentWasChanged
+      // Told so late that whoever gave it up need not have heard of it.
+      if (told !== undefined && told.at + CLOCKS_MS >= startDeadline(session)) return undefined;
+      return isStruck || truth.wasDisrupted(lastSeen(world, pod)) || truth.agentWasChanged || truth.callTrouble
         ? undefined
         : 'nothing happened to its pod';
   }

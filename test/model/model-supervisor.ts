@@ -34,6 +34,8 @@ export class ModelSupervisor {
   readonly #process: Process;
   readonly #connections = new Set<() => void>();
   #session: BoundSession | undefined;
+  /** Sessions that were told to end before they were bound. */
+  readonly #stopped = new Set<string>();
 
   constructor(deps: ModelSupervisorDeps) {
     this.#deps = deps;
@@ -63,16 +65,21 @@ export class ModelSupervisor {
       return;
     }
     if (call.method === 'DELETE') {
-      if (this.#session?.uid !== claims.sessionUid) {
+      if (this.#session !== undefined && this.#session.uid !== claims.sessionUid) {
         refuse(409, 'this pod does not serve that session');
         return;
       }
       reply({ kind: 'answered', reply: { state: 'over' } });
-      this.#session.end('Stopped');
+      if (this.#session === undefined) this.#stopped.add(claims.sessionUid);
+      else this.#session.end('Stopped');
       return;
     }
     const request = bindRequest.parse(JSON.parse(call.body));
     if (request.uid !== claims.sessionUid) throw new Error('a token for another session than the request is about');
+    if (this.#stopped.has(request.uid)) {
+      reply({ kind: 'answered', reply: { state: 'over' } });
+      return;
+    }
     const session = this.#session ?? this.#bind(request);
     if (session.uid !== request.uid) {
       refuse(409, 'this pod serves another session');

@@ -71,7 +71,7 @@ export interface CallerDeps {
 
 /** Requests of one replica to supervisors: late, lost, carried out without a reply, or met by another pod than was meant. */
 export function modelCallSupervisor({ pods, process, network, clock, onCall }: CallerDeps): CallSupervisor {
-  return ({ method, host, token, body = '', signal, onSend }) =>
+  return ({ method, host, say, signal, onSend }) =>
     new Promise<SupervisorAnswer>((resolve) => {
       const [there, back] = network.latency();
       const verb = method === 'PUT' ? 'bind' : 'stop';
@@ -91,7 +91,7 @@ export function modelCallSupervisor({ pods, process, network, clock, onCall }: C
         resolve({ kind: sent ? 'unanswered' : 'unreachable', message: 'aborted' }),
       );
 
-      const send = (supervisor: ModelSupervisor): void => {
+      const send = (supervisor: ModelSupervisor, { token, body = '' }: { token: string; body?: string }): void => {
         sent = true;
         onSend();
         onCall('sent', method);
@@ -114,7 +114,14 @@ export function modelCallSupervisor({ pods, process, network, clock, onCall }: C
           fail(back, 'connection refused');
         else
           process.enter(() => {
-            if (!signal.aborted) send(supervisor);
+            say().then(
+              (what) => {
+                if (signal.aborted) return;
+                if (supervisor.exit === undefined) send(supervisor, what);
+                else fail(back, 'the connection was closed');
+              },
+              (error: unknown) => resolve({ kind: 'withheld', message: (error as Error).message }),
+            );
           });
       });
     });

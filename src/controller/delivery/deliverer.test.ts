@@ -23,6 +23,8 @@ let signed: Signed[];
 /** What signing brings; an error when that fails. */
 let token: string | Error | undefined;
 let calls: SupervisorRequest[];
+/** What was said in those that came so far. */
+let said: { token: string; body?: string }[];
 /** What is answered, in order; the last one again and again. Something is sent with every answer but `unreachable`. */
 let answers: (SupervisorAnswer | (() => Promise<SupervisorAnswer>))[];
 /** Calls that have begun and not ended. */
@@ -35,6 +37,7 @@ beforeEach(() => {
   signed = [];
   token = 'token';
   calls = [];
+  said = [];
   answers = [STARTED];
   underWay = 0;
   const log = (_fields: object, message: string) => logged.push(message);
@@ -51,10 +54,14 @@ beforeEach(() => {
       underWay += 1;
       try {
         if (typeof next === 'function') return await next();
+        if (next.kind === 'unreachable') return next;
+        said.push(await request.say());
         // As the supervisor does, which waits for its agent before it says that it still waits.
         if (next.kind === 'answered' && next.reply.state === 'waiting') await after(8000);
-        if (next.kind !== 'unreachable') request.onSend();
+        request.onSend();
         return next;
+      } catch (error) {
+        return { kind: 'withheld', message: (error as Error).message };
       } finally {
         underWay -= 1;
       }
@@ -73,9 +80,11 @@ const silence = () =>
   );
 
 /** An answer that comes without delay, as from somebody else who has the port. */
-const atOnce = (answer: SupervisorAnswer) => () => {
-  calls.at(-1)?.onSend();
-  return Promise.resolve(answer);
+const atOnce = (answer: SupervisorAnswer) => async () => {
+  const call = calls.at(-1);
+  await call?.say();
+  call?.onSend();
+  return answer;
 };
 
 function order(pod = 'pod-1', more: Partial<Order> = {}): Order {
@@ -108,9 +117,10 @@ describe('a Session that is handed over', () => {
   it('is told to its pod by one signed request, which says how much time is left', async () => {
     clock.advance(20_000);
     await deliver();
-    const [call] = calls;
-    expect(call).toMatchObject({ method: 'PUT', host: '10.0.0.7', token: 'token' });
-    expect(bindRequest.parse(JSON.parse(call?.body ?? ''))).toEqual({
+    expect(calls).toMatchObject([{ method: 'PUT', host: '10.0.0.7' }]);
+    const [{ token: shown, body } = {}] = said;
+    expect(shown).toBe('token');
+    expect(bindRequest.parse(JSON.parse(body ?? ''))).toEqual({
       uid: 's',
       sessionId: 'id',
       headers: HEADERS,
@@ -118,7 +128,7 @@ describe('a Session that is handed over', () => {
       body: Buffer.from('{"hello":1}').toString('base64'),
       startTimeoutSeconds: 100,
     });
-    expect(signed).toEqual([[{ podUid: 'pod-1', sessionUid: 's', operation: 'bind', body: call?.body }, ['c1']]]);
+    expect(signed).toEqual([[{ podUid: 'pod-1', sessionUid: 's', operation: 'bind', body }, ['c1']]]);
   });
 
   it('is told once, however often the loop asks for it', async () => {
@@ -255,14 +265,42 @@ describe('what has been sent', () => {
     await deliver();
     await clock.advanceAsync(1000);
     expect(state()).toMatchObject({ sent: true, startedAt: EPOCH + 5_400 });
-    expect(calls[1]?.body).toContain('"uid":"s"');
+    expect(said[1]?.body).toContain('"uid":"s"');
   });
 
-  it('stays sent when the supervisor refuses it', async () => {
-    answers = [{ kind: 'refused', status: 409, message: 'this pod serves another session' }];
+  it.each([401, 409])('is nothing when a supervisor refuses it that has looked whom it is for (%i)', async (status) => {
+    answers = [{ kind: 'refused', status, message: 'no valid token for this pod' }];
+    await deliver();
+    expect(state()).toMatchObject({ sent: false });
+    expect(state()?.problem).toContain('no valid token');
+    await clock.advanceAsync(10_000);
+    expect(state()).toMatchObject({ sent: false });
+    expect(state()?.unreachableForMs).toBeUndefined();
+  });
+
+  it('stays sent when it is refused for another reason, or an earlier request may have been carried out', async () => {
+    answers = [{ kind: 'refused', status: 413, message: 'more than 2 bytes' }];
     await deliver();
     expect(state()).toMatchObject({ sent: true });
-    expect(state()?.problem).toContain('another session');
+    answers = [UNANSWERED, { kind: 'refused', status: 401, message: 'no valid token for this pod' }];
+    await deliver({ ...order('pod-2'), sessionUid: 't' });
+    await clock.advanceAsync(10_000);
+    expect(deliverer.stateOf('t', 'pod-2')).toMatchObject({ sent: true });
+  });
+
+  it('is sent while a request is under way, and pods are not given up then', async () => {
+    const { promise, resolve } = Promise.withResolvers<SupervisorAnswer>();
+    answers = [
+      () => {
+        calls.at(-1)?.onSend();
+        return promise;
+      },
+    ];
+    await deliver();
+    expect([state()?.sent, deliverer.giveUp('s', 'pod-1')]).toEqual([true, false]);
+    resolve({ kind: 'refused', status: 401, message: 'no valid token for this pod' });
+    await clock.advanceAsync(0);
+    expect([state()?.sent, deliverer.giveUp('s', 'pod-1')]).toEqual([false, true]);
   });
 
   it('may have been sent by another process to a pod that this one has not bound', async () => {
@@ -289,11 +327,49 @@ describe('what has been sent', () => {
     expect(state()).toMatchObject({ sent: false });
   });
 
-  it('is not known of a pod to which nothing was handed over', async () => {
+  it('is nothing between the binding of a pod by this process and its being told', async () => {
+    deliverer.bound('s', 'pod-1');
+    expect(state()).toEqual({ sent: false });
+    await deliver();
+    deliverer.bound('s', 'pod-2');
+    expect(state('pod-2')).toEqual({ sent: false });
+  });
+
+  it('is not known of a pod that another process has bound and this one has not spoken to', async () => {
     expect(state()).toBeUndefined();
     await deliver();
     expect(state('pod-2')).toBeUndefined();
     expect(deliverer.stateOf('other', 'pod-1')).toBeUndefined();
+  });
+});
+
+describe('what is to be told', () => {
+  let reads: number;
+  const counting = (): Order => {
+    reads = 0;
+    const message = () => {
+      reads += 1;
+      return Promise.resolve({ headers: HEADERS, bytes: Buffer.from('{"hello":1}') });
+    };
+    return order('pod-1', { message });
+  };
+
+  it('is neither read nor signed while there is nobody to tell', async () => {
+    answers = [UNREACHABLE];
+    await deliver(counting());
+    await clock.advanceAsync(10_000);
+    expect(calls.length).toBeGreaterThan(20);
+    expect([reads, signed.length]).toEqual([0, 0]);
+  });
+
+  it('is read once, however often it is told, and says each time how much time is left', async () => {
+    answers = [UNANSWERED, WAITING, STARTED];
+    await deliver(counting());
+    await clock.advanceAsync(10_000);
+    expect(said.map(({ body = '' }) => bindRequest.parse(JSON.parse(body)).startTimeoutSeconds)).toEqual([
+      120, 119.98, 111.88,
+    ]);
+    expect([reads, signed.length]).toEqual([1, 3]);
   });
 });
 
@@ -303,7 +379,7 @@ describe('nothing is sent', () => {
     const message = () =>
       (tries += 1) < 3 ? Promise.reject(new Error('503')) : Promise.resolve({ headers: {}, bytes: Buffer.from('{}') });
     await deliver(order('pod-1', { message }));
-    expect(calls).toEqual([]);
+    expect(said).toEqual([]);
     expect(state()).toMatchObject({ sent: false });
     expect(state()?.problem).toContain('the body cannot be read: 503');
     await clock.advanceAsync(1000);
@@ -313,7 +389,7 @@ describe('nothing is sent', () => {
   it.for([undefined, new Error('no such algorithm')])('without a token, and that is said (%s)', async (missing) => {
     token = missing;
     await deliver();
-    expect(calls).toEqual([]);
+    expect(said).toEqual([]);
     expect(state()).toMatchObject({ sent: false });
     expect(state()?.problem).toContain('trusts none of our keys');
     token = 'new';
@@ -384,7 +460,7 @@ describe('another pod for the Session', () => {
     expect(state('pod-1')).toBeUndefined();
     expect(state('pod-2')).toEqual({ sent: true, startedAt: EPOCH + 5_400 });
     await clock.advanceAsync(60_000);
-    expect(calls.map(({ body }) => body)).toHaveLength(2);
+    expect(calls).toHaveLength(2);
     expect(logged).toEqual([]);
   });
 
@@ -400,7 +476,8 @@ describe('a Session that is stopped', () => {
   it('is asked to end, by a token for that alone', async () => {
     await deliver();
     await deliverer.stop('s', order().to);
-    expect(calls.at(-1)).toMatchObject({ method: 'DELETE', host: '10.0.0.7', token: 'token' });
+    expect(calls.at(-1)).toMatchObject({ method: 'DELETE', host: '10.0.0.7' });
+    expect(said.at(-1)).toEqual({ token: 'token' });
     expect(signed.at(-1)).toEqual([{ podUid: 'pod-1', sessionUid: 's', operation: 'stop' }, ['c1']]);
   });
 
@@ -433,7 +510,7 @@ describe('a Session that is stopped', () => {
     async (missing) => {
       token = missing;
       await deliverer.stop('s', order().to);
-      expect(calls).toEqual([]);
+      expect(said).toEqual([]);
       expect(state()).toMatchObject({ stopAskedMsAgo: 0 });
     },
   );
@@ -459,7 +536,7 @@ describe('a Session that is over', () => {
     await deliver(order('pod-2'));
     deliverer.forget('s');
     await clock.advanceAsync(60_000);
-    expect(calls).toHaveLength(1);
+    expect([calls.length, said.length, underWay]).toEqual([2, 0, 0]);
     expect(clock.pendingTimers).toBe(0);
     expect(logged).toEqual([]);
   });

@@ -12,6 +12,12 @@ const WAITING_MS = 100;
 /** Between two tries while there is no connection: a cold pod's supervisor is about to start. */
 const RETRY_MS = { first: 20, longest: 500, factor: 1.5 };
 
+/**
+ * With these a supervisor refuses what is signed for another pod, and what it cannot do because it serves another session. It has done
+ * nothing of that very request then; whether it has of an earlier one is not said.
+ */
+const NOTHING_DONE: ReadonlySet<number> = new Set([401, 409]);
+
 /** Signs requests for a pod that trusts certain keys. */
 export interface Signer {
   sign(
@@ -42,7 +48,7 @@ interface Entry {
   podUid: string;
   stop: AbortController;
   startedAt?: number;
-  /** A byte has left this process. */
+  /** A byte has left this process, of a request of which it is not known that nothing was done. */
   sent: boolean;
   expired?: true;
   answered?: true;
@@ -89,14 +95,17 @@ export class Deliverer {
     this.#boundHere.set(sessionUid, podUid);
   }
 
-  /** What is known of handing the Session to this pod; undefined before it was begun. */
+  /** What is known of handing the Session to this pod; undefined where another process may know more. */
   stateOf(sessionUid: string, podUid: string): Delivery | undefined {
     const entry = this.#entries.get(sessionUid);
     const stopAskedAt = this.#stopAsked.get(sessionUid);
     const asked = stopAskedAt === undefined ? {} : { stopAskedMsAgo: this.#clock.monotonic() - stopAskedAt };
-    if (entry?.podUid !== podUid) return stopAskedAt === undefined ? undefined : { sent: true, ...asked };
-    const { startedAt, answered, expired, unreachableSince, problem } = entry;
     const foreign = this.#boundHere.get(sessionUid) !== podUid;
+    if (entry?.podUid !== podUid) {
+      if (!foreign) return { sent: false, ...asked };
+      return stopAskedAt === undefined ? undefined : { sent: true, ...asked };
+    }
+    const { startedAt, answered, expired, unreachableSince, problem } = entry;
     return {
       // What another leader has bound, it may have told.
       sent: entry.sent || foreign,
@@ -144,12 +153,11 @@ export class Deliverer {
     if (this.#stopAsked.has(sessionUid)) return;
     this.#stopAsked.set(sessionUid, this.#clock.monotonic());
     this.#entries.get(sessionUid)?.stop.abort();
-    const token = await this.#signer
-      .sign({ podUid: to.podUid, sessionUid, operation: 'stop' }, to.kids)
-      .catch(() => undefined);
-    if (token === undefined) return;
+    const say = async (): Promise<{ token: string }> => ({
+      token: await this.#sign({ podUid: to.podUid, sessionUid, operation: 'stop' }, to),
+    });
     const signal = new AbortController().signal;
-    const answer = await this.#call({ method: 'DELETE', host: to.host, token, signal, onSend: () => undefined });
+    const answer = await this.#call({ method: 'DELETE', host: to.host, say, signal, onSend: () => undefined });
     if (answer.kind !== 'answered')
       this.#logger.info({ session: sessionUid, problem: answer.message }, 'the supervisor did not take the stop');
   }
@@ -169,6 +177,16 @@ export class Deliverer {
 
   async #run(order: Order, entry: Entry): Promise<void> {
     const { signal } = entry.stop;
+    // Read once, and kept for as long as this takes.
+    let message: Promise<Message> | undefined;
+    const read = async (): Promise<Message> => {
+      try {
+        return await abortable((message ??= order.message()), signal);
+      } catch (error) {
+        message = undefined;
+        throw new Error(`the body cannot be read: ${(error as Error).message}`, { cause: error });
+      }
+    };
     for (let delay = RETRY_MS.first; !signal.aborted; delay = Math.min(delay * RETRY_MS.factor, RETRY_MS.longest)) {
       const remaining = (order.startBy - this.#clock.now()) / 1000;
       if (remaining <= 0 && this.#hasHadItsTime(order, entry)) {
@@ -176,8 +194,7 @@ export class Deliverer {
         this.#wake(order.sessionUid);
         return;
       }
-      // With 0 seconds nothing begins any more, and the answer tells whether it has.
-      const answer = await this.#try(order, entry, Math.max(0, remaining));
+      const answer = await this.#try(order, entry, read);
       if (signal.aborted) return;
       this.#note(order, entry, answer);
       if (answer.kind === 'answered' && answer.reply.state !== 'waiting') {
@@ -198,26 +215,29 @@ export class Deliverer {
     return this.#clock.monotonic() - entry.lateSince >= UNREACHABLE_MS;
   }
 
-  async #try(order: Order, entry: Entry, startTimeoutSeconds: number): Promise<SupervisorAnswer> {
-    const { sessionUid, to, request } = order;
-    let message: Message;
-    try {
-      message = await abortable(order.message(), entry.stop.signal);
-    } catch (error) {
-      if (entry.stop.signal.aborted) throw error;
-      return { kind: 'refused', status: 0, message: `the body cannot be read: ${(error as Error).message}` };
-    }
-    const { headers, bytes } = message;
-    const bind: BindRequest = { ...request, headers, body: bytes.toString('base64'), startTimeoutSeconds };
-    const body = JSON.stringify(bind);
-    const token = await this.#signer
-      .sign({ podUid: to.podUid, sessionUid, operation: 'bind', body }, to.kids)
-      .catch(() => undefined);
-    if (token === undefined) return { kind: 'refused', status: 401, message: 'the pod trusts none of our keys' };
+  async #try(order: Order, entry: Entry, read: () => Promise<Message>): Promise<SupervisorAnswer> {
+    const { sessionUid, to, request, startBy } = order;
+    const say = async (): Promise<{ token: string; body: string }> => {
+      const { headers, bytes } = await read();
+      // With 0 seconds nothing begins any more, and the answer tells whether it has.
+      const startTimeoutSeconds = Math.max(0, startBy - this.#clock.now()) / 1000;
+      const bind: BindRequest = { ...request, headers, body: bytes.toString('base64'), startTimeoutSeconds };
+      const body = JSON.stringify(bind);
+      return { token: await this.#sign({ podUid: to.podUid, sessionUid, operation: 'bind', body }, to), body };
+    };
     const onSend = (): void => {
       entry.sent = true;
     };
-    return this.#call({ method: 'PUT', host: to.host, token, body, signal: entry.stop.signal, onSend });
+    const sentBefore = entry.sent;
+    const answer = await this.#call({ method: 'PUT', host: to.host, say, signal: entry.stop.signal, onSend });
+    if (answer.kind === 'refused' && NOTHING_DONE.has(answer.status)) entry.sent = sentBefore;
+    return answer;
+  }
+
+  async #sign(claims: Parameters<Signer['sign']>[0], { kids }: Address): Promise<string> {
+    const token = await this.#signer.sign(claims, kids).catch(() => undefined);
+    if (token === undefined) throw new Error('the pod trusts none of our keys');
+    return token;
   }
 
   #note(order: Order, entry: Entry, answer: SupervisorAnswer): void {
@@ -228,6 +248,7 @@ export class Deliverer {
     } else delete entry.unreachableSince;
     if (answer.kind === 'answered' || answer.kind === 'refused') entry.answered = true;
     if (answer.kind === 'answered') delete entry.problem;
+    else if (answer.kind === 'withheld') entry.problem = answer.message;
     else entry.problem = `its supervisor at ${order.to.host}: ${answer.message}`;
   }
 }

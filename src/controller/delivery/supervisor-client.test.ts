@@ -41,13 +41,17 @@ async function supervisor(handle: (body: string, ...args: Parameters<RequestList
 /** Something that is no HTTP server. */
 const raw = (handle: (socket: Socket) => void): Promise<void> => listen(createTcpServer(handle));
 
+const saying = (body?: string): SupervisorRequest['say'] => {
+  const what = { token: 'token', ...(body !== undefined && { body }) };
+  return () => Promise.resolve(what);
+};
+
 async function call(more: Partial<SupervisorRequest> = {}): Promise<{ answer: SupervisorAnswer; sends: number }> {
   let sends = 0;
   const answer = await callSupervisor({
     method: 'PUT',
     host: HOST,
-    token: 'token',
-    body: '{"uid":"s"}',
+    say: saying('{"uid":"s"}'),
     signal: new AbortController().signal,
     onSend: () => (sends += 1),
     ...more,
@@ -62,7 +66,7 @@ describe('a request to a supervisor', () => {
       seen.push(method, url, headers.authorization, headers['content-length'], body);
       response.end('{"state":"started","startedAt":5}');
     });
-    const { answer, sends } = await call({ body: '{"é":1}' });
+    const { answer, sends } = await call({ say: saying('{"é":1}') });
     expect(answer).toEqual({ kind: 'answered', reply: { state: 'started', startedAt: 5 } });
     expect(seen).toEqual(['PUT', '/session', 'Bearer token', '8', '{"é":1}']);
     expect(sends).toBe(1);
@@ -74,7 +78,7 @@ describe('a request to a supervisor', () => {
       seen.push(method, headers['content-length'], body);
       response.end('{"state":"over"}');
     });
-    const { answer } = await call({ method: 'DELETE', body: undefined } as never);
+    const { answer } = await call({ method: 'DELETE', say: saying() });
     expect(answer).toEqual({ kind: 'answered', reply: { state: 'over' } });
     expect(seen).toEqual(['DELETE', '0', '']);
   });
@@ -85,7 +89,7 @@ describe('a request to a supervisor', () => {
       length = body.length;
       response.end('{"state":"started"}');
     });
-    expect((await call({ body: 'x'.repeat(1_500_000) })).answer.kind).toBe('answered');
+    expect((await call({ say: saying('x'.repeat(1_500_000)) })).answer.kind).toBe('answered');
     expect(length).toBe(1_500_000);
   });
 
@@ -116,6 +120,59 @@ describe('nothing has left', () => {
   it('where it was given up before', async () => {
     await supervisor((_body, _request, response) => response.end('{"state":"started"}'));
     expect(await call({ signal: AbortSignal.abort() })).toMatchObject({ answer: { kind: 'unreachable' }, sends: 0 });
+  });
+});
+
+describe('what is to be said', () => {
+  /** A supervisor that counts what it gets. */
+  async function listener(): Promise<{ bytes: number }> {
+    const got = { bytes: 0 };
+    await raw((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk: Buffer) => (got.bytes += chunk.length));
+    });
+    return got;
+  }
+  const connected = (): Promise<unknown> => once(server as Server, 'connection');
+
+  it('is not asked for where there is no connection', async () => {
+    let asked = 0;
+    const say = () => {
+      asked += 1;
+      return saying()();
+    };
+    expect(await call({ host: NOBODY, say })).toMatchObject({ answer: { kind: 'unreachable' } });
+    expect(asked).toBe(0);
+  });
+
+  it('may be nothing: then nothing has left', async () => {
+    const got = await listener();
+    const { answer, sends } = await call({ say: () => Promise.reject(new Error('no body')) });
+    expect(answer).toEqual({ kind: 'withheld', message: 'no body' });
+    expect([sends, got.bytes]).toEqual([0, 0]);
+  });
+
+  it.each<[string, (giveUp: AbortController) => void]>([
+    ['given up', (giveUp) => giveUp.abort()],
+    ['closed from there', () => [...sockets].forEach((socket) => socket.end())],
+    ['reset from there', () => [...sockets].forEach((socket) => socket.resetAndDestroy())],
+    [
+      'answered by somebody who has heard nothing',
+      () => [...sockets].forEach((socket) => socket.write('HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n')),
+    ],
+  ])('is not said when the connection is %s before it is known', async (_name, happen) => {
+    const got = await listener();
+    const giveUp = new AbortController();
+    const composed = Promise.withResolvers<{ token: string }>();
+    const say = () => composed.promise;
+    let sends = 0;
+    const called = call({ say, signal: giveUp.signal, onSend: () => (sends += 1) });
+    await connected();
+    happen(giveUp);
+    expect(await called).toMatchObject({ answer: { kind: 'unreachable' } });
+    composed.resolve({ token: 'token' });
+    await new Promise(setImmediate);
+    expect([sends, got.bytes]).toEqual([0, 0]);
   });
 });
 
@@ -208,7 +265,7 @@ describe('a refusal', () => {
       socket.on('error', () => undefined);
       socket.once('data', () => socket.end('HTTP/1.1 401 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'));
     });
-    const { answer, sends } = await call({ body: 'x'.repeat(100) });
+    const { answer, sends } = await call({ say: saying('x'.repeat(100)) });
     expect(answer).toMatchObject({ kind: 'refused', status: 401 });
     expect(sends).toBe(1);
   });

@@ -20,6 +20,8 @@ export type SupervisorAnswer =
   | { kind: 'refused'; status: number; message: string }
   /** There was no connection: nothing has left. */
   | { kind: 'unreachable'; message: string }
+  /** There was one, and nothing to be said: nothing has left. */
+  | { kind: 'withheld'; message: string }
   /** It was sent, and there is no answer: it may have been carried out. */
   | { kind: 'unanswered'; message: string };
 
@@ -27,10 +29,10 @@ export interface SupervisorRequest {
   method: 'PUT' | 'DELETE';
   /** Address of the pod. */
   host: string;
-  token: string;
-  body?: string;
+  /** What is to be said. Asked for when the connection stands: a pod that cannot be reached costs nothing else. */
+  say: () => Promise<{ token: string; body?: string }>;
   signal: AbortSignal;
-  /** Called when the connection stands, before the first byte. */
+  /** Called before the first byte leaves. */
   onSend: () => void;
 }
 
@@ -38,40 +40,46 @@ export interface SupervisorRequest {
 export type CallSupervisor = (request: SupervisorRequest) => Promise<SupervisorAnswer>;
 
 /** Over the network, each on a connection of its own: which requests have left is then certain. */
-export const callSupervisor: CallSupervisor = ({ method, host, token, body = '', signal, onSend }) =>
+export const callSupervisor: CallSupervisor = ({ method, host, say, signal, onSend }) =>
   new Promise((resolve) => {
     let sent = false;
-    const call = request({
-      host,
-      port: SUPERVISOR_PORT,
-      method,
-      path: '/session',
-      agent: false,
-      signal,
-      headers: {
-        authorization: `Bearer ${token}`,
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
-      },
-    });
-    const failed = (message: string): void => resolve({ kind: sent ? 'unanswered' : 'unreachable', message });
+    let over = false;
+    const call = request({ host, port: SUPERVISOR_PORT, method, path: '/session', agent: false, signal });
+    const end = (answer: SupervisorAnswer): void => {
+      over = true;
+      resolve(answer);
+    };
+    const failed = (message: string): void => end({ kind: sent ? 'unanswered' : 'unreachable', message });
     const timer = setTimeout(() => call.destroy(new Error('no connection in time')), CONNECT_TIMEOUT_MS);
+    const send = ({ token, body = '' }: { token: string; body?: string }): void => {
+      // Given up, or closed from there, meanwhile.
+      if (signal.aborted || over) {
+        call.destroy();
+        return;
+      }
+      call.setHeader('authorization', `Bearer ${token}`);
+      call.setHeader('content-type', 'application/json');
+      call.setHeader('content-length', Buffer.byteLength(body));
+      call.setTimeout(ANSWER_TIMEOUT_MS, () => call.destroy(new Error('no answer in time')));
+      sent = true;
+      onSend();
+      call.end(body);
+    };
     call.on('socket', (socket) => {
       socket.setNoDelay(true);
       socket.once('connect', () => {
         clearTimeout(timer);
-        // Given up in this very moment.
-        if (signal.aborted) {
+        say().then(send, (error: unknown) => {
+          end({ kind: 'withheld', message: (error as Error).message });
           call.destroy();
-          return;
-        }
-        socket.setTimeout(ANSWER_TIMEOUT_MS, () => call.destroy(new Error('no answer in time')));
-        sent = true;
-        onSend();
-        call.end(body);
+        });
       });
     });
     call.on('response', (response) => {
+      if (!sent) {
+        call.destroy(new Error('an answer without a question'));
+        return;
+      }
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
@@ -80,7 +88,7 @@ export const callSupervisor: CallSupervisor = ({ method, host, token, body = '',
         else chunks.push(chunk);
       });
       response.on('error', (error) => failed(error.message));
-      response.on('end', () => resolve(read(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+      response.on('end', () => end(read(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
     });
     call.on('error', (error) => failed(error.message));
     call.on('close', () => {
