@@ -14,7 +14,10 @@ export function httpOutcome(pod: Pod, intent: Intent | undefined): Outcome {
     case 'Completed':
       return { reason: 'Completed', message: '' };
     case 'AgentError':
-      return { reason: 'Failed', message: `the agent answered POST /bot with status ${record.httpStatus ?? '?'}` };
+      return {
+        reason: 'Failed',
+        message: record.message ?? `the agent answered POST /bot with status ${record.httpStatus ?? '?'}`,
+      };
     case 'DeadlineExceeded':
       return { reason: 'DeadlineExceeded', message: 'the session reached its maximum duration' };
     case 'ConnectionBroken':
@@ -32,11 +35,15 @@ function brokenOutcome(pod: Pod, record: TerminationMessage, intent: Intent | un
   const exit = boundAgentExit(pod, record);
   // The kubelet forgets it when it has started the agent twice since; what was noted then stands.
   if (exit === undefined)
-    return intent ?? { reason: 'Failed', message: 'the agent closed the connection without an answer' };
+    return intent ?? { reason: 'Failed', message: `the agent broke off the connection${detail(record)}` };
   const { exitCode } = exit;
   if (exit.reason === 'OOMKilled')
     return { reason: 'OutOfMemory', message: 'the agent used more memory than its limit', exitCode };
   return { reason: 'Failed', message: `the agent exited with code ${exitCode}${lastLine(exit.message)}`, exitCode };
+}
+
+function detail({ message }: TerminationMessage): string {
+  return message === undefined ? '' : `: ${message}`;
 }
 
 function neverReadyOutcome(pod: Pod, record: TerminationMessage): Outcome {

@@ -99,6 +99,17 @@ describe('a warm start', () => {
     });
   });
 
+  it('is written down at once when somebody is to open its WebSocket', () => {
+    const webSocket = makeSession('a', { spec: { transport: 'WebSocket' } });
+    const claimed = makeHttpPod(webSocket, { startKind: 'Warm', ...both });
+    const planned = plan(webSocket, claimed, 0.05);
+    expect(planned).toMatchObject({
+      deliver: { startBy: EPOCH + 120_000 },
+      status: { phase: 'Starting', startKind: 'Warm', podName: claimed.metadata.name, podUID: 'pod-uid-a' },
+    });
+    expect(plan(after(webSocket, planned), claimed, 1).status).toBeUndefined();
+  });
+
   it('has the whole start timeout on a pod that was not ready when it was claimed', () => {
     const claimed = makeHttpPod(fresh, { startKind: 'Warm', ready: false });
     expect(plan(fresh, claimed, 0).deliver).toEqual({ startBy: EPOCH + 120_000 });

@@ -86,7 +86,7 @@ export class AgentClient {
         answer.on('error', (error) => broken(error.message));
       });
       call.on('error', (error) => broken(error.message));
-      call.on('close', () => broken('the agent closed the connection'));
+      call.on('close', () => broken('no answer'));
     });
   }
 

@@ -291,7 +291,7 @@ describe('the session ends', () => {
     crash(callee.socket);
     expect(await over()).toMatchObject({
       outcome: 'ConnectionBroken',
-      message: 'the agent closed the WebSocket without a closing frame',
+      message: 'no closing frame',
     });
     await expect.poll(() => caller.hungUp, PATIENT).toBe(true);
   });

@@ -102,7 +102,7 @@ function ask(
       answer.destroy();
     });
     call.on('error', (error) => failed(error.message));
-    call.on('close', () => failed('the agent closed the connection'));
+    call.on('close', () => failed('no answer'));
   });
 }
 
@@ -138,7 +138,7 @@ async function passOn(
   socket.destroy();
   return callerWasFirst || said.agent.seen || said.caller.seen
     ? { kind: 'closed' }
-    : { kind: 'broken', message: 'the agent closed the WebSocket without a closing frame' };
+    : { kind: 'broken', message: 'no closing frame' };
 }
 
 /** Passes on what one side says, at the pace of the other. When that is gone, the rest is heard and dropped. */
