@@ -36,6 +36,8 @@ export const sessionLimits = {
   ttlSecondsAfterFinished: { min: 0, max: 2_147_483_647 },
   /** Characters (Unicode code points). More than that belongs into a Secret: see `bodyFrom`. */
   bodyCharacters: 8192,
+  /** Bytes. The body of a WebSocket session is part of an address. */
+  webSocketBodyBytes: 4096,
   /** A body of 8 KiB and its headers, sealed: a third longer, and who it is for. */
   sealedBodyCharacters: 20_000,
 } as const;

@@ -127,6 +127,7 @@ describe('what is wrong with a Session is said in a sentence', () => {
     ['the 30th of February', session({ startBefore: '2030-02-30T12:00:00Z' }), 'spec.startBefore must be a time'],
     ['no time at all to run', session({ maxSessionDuration: 0 }), 'spec.maxSessionDuration must be at least 1'],
     ['a negative TTL', session({ ttlSecondsAfterFinished: -1 }), 'spec.ttlSecondsAfterFinished must be at least 0'],
+    ['no such transport', session({ transport: 'websocket' }), 'spec.transport must be'],
     ['stop as a word', session({ stop: 'yes' }), 'spec.stop must be true or false'],
   ])('%s', (_, value, sentence) => {
     const result = parseSessionSpec(value);

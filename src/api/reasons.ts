@@ -72,6 +72,11 @@ export const startKinds = {
   Warm: 'a pod that was waiting took it',
 } as const;
 
+/** How the agent of a Session is reached, when that is not by `POST /bot`. */
+export const sessionTransports = {
+  WebSocket: "the session is one WebSocket to the agent's /ws, which the gateway opens for the caller",
+} as const;
+
 /** Conditions of an Agent, in the form that kstatus, `kubectl wait`, Helm, Argo CD and Flux understand. */
 export const agentConditions = {
   Ready: 'True when Sessions of this Agent can be started as its spec says',

@@ -12,6 +12,7 @@ import {
   rejectReasons,
   sessionConditions,
   sessionPhases,
+  sessionTransports,
   startKinds,
   waitReasons,
 } from './reasons.ts';
@@ -45,6 +46,12 @@ const fields = z.object({
     .optional()
     .describe(
       `The body, and headers for the agent, sealed for this Session with the controller's public key, so that only the controller can read them: a JWE in compact form, at most ${limits.sealedBodyCharacters} characters. For Agents of protocol Http. Not together with body or bodyFrom. Cannot be changed.`,
+    ),
+  transport: z
+    .enum(namesOf(sessionTransports))
+    .optional()
+    .describe(
+      `How the agent is reached: ${explain(sessionTransports)}. Not set: the agent is told by POST /bot. For Agents of protocol Http. Cannot be changed.`,
     ),
   maxSessionDuration: z
     .int()
@@ -81,6 +88,7 @@ const immutable = [
   'body',
   'bodyFrom',
   'sealedBody',
+  'transport',
   'maxSessionDuration',
   'startBefore',
 ] as const satisfies (keyof z.output<typeof fields>)[];

@@ -136,6 +136,37 @@ describe('a Session is refused', () => {
     expect(JSON.stringify(found)).not.toContain(SECRET);
   });
 
+  it('when its body is too long for the address of a WebSocket, wherever it is', async () => {
+    const of = (bytes: number, spec: object): [BodySource, Session] => [
+      source({ data: { body: 'x'.repeat(bytes) } }),
+      makeSession('call', { spec: { transport: 'WebSocket', ...spec } }),
+    ];
+    const bodyFrom = { secretKeyRef: { name: 'letter', key: 'body' } };
+    // Characters are not bytes.
+    const inline = { body: 'ü'.repeat(2048) };
+    expect(await findBody(...of(4096, { bodyFrom }), 'Http')).toMatchObject({ ok: true });
+    expect(await findBody(...of(0, inline), 'Http')).toMatchObject({ ok: true });
+    for (const [from, session] of [of(4097, { bodyFrom }), of(0, { body: `${inline.body}x` })]) {
+      expect(await findBody(from, session, 'Http')).toEqual({
+        ok: false,
+        reason: 'BodyTooLarge',
+        message: 'the body is 4097 bytes, more than 4096: with transport WebSocket it is part of an address',
+      });
+    }
+    const { sealedBody = '' } = (await sealed(room, 'x'.repeat(4097))).spec;
+    expect(await findBody(...of(0, { sealedBody }), 'Http')).toMatchObject({ reason: 'BodyTooLarge' });
+  });
+
+  it('when its agent is no server that a WebSocket could be opened to', async () => {
+    const session = makeSession('call', { spec: { transport: 'WebSocket' } });
+    expect(await findBody(nobody, session, 'Process')).toEqual({
+      ok: false,
+      reason: 'SessionInvalid',
+      message:
+        'transport WebSocket is for Agents of protocol Http, because an agent of protocol Process is no server: leave it out',
+    });
+  });
+
   it('when its pod would have to show what is sealed', async () => {
     expect(await findBody(nobody, await sealed({}, 'hello'), 'Process')).toMatchObject({
       ok: false,

@@ -1,4 +1,5 @@
 import type { AgentSpec } from '../api/agent.ts';
+import { sessionLimits } from '../api/limits.ts';
 import { headersKey, labels } from '../api/names.ts';
 import type { RejectReason } from '../api/reasons.ts';
 import type { Session } from '../api/session.ts';
@@ -42,14 +43,29 @@ export async function findBody(
   session: Session,
   protocol: AgentSpec['protocol'],
 ): Promise<BodyResult> {
-  if (session.spec.sealedBody !== undefined && protocol === 'Process') {
+  const { sealedBody, transport } = session.spec;
+  if (transport === 'WebSocket' && protocol === 'Process') {
+    return no(
+      'SessionInvalid',
+      'transport WebSocket is for Agents of protocol Http, because an agent of protocol Process is no server: leave it out',
+    );
+  }
+  if (sealedBody !== undefined && protocol === 'Process') {
     return no(
       'SessionInvalid',
       'sealedBody is for Agents of protocol Http, because the pod of an agent of protocol Process would show it: use bodyFrom',
     );
   }
   const found = await find(source, session);
-  return found.ok ? { ok: true, body: found.body } : found;
+  if (!found.ok) return found;
+  const { length } = found.told.bytes;
+  if (transport === 'WebSocket' && length > sessionLimits.webSocketBodyBytes) {
+    return no(
+      'BodyTooLarge',
+      `the body is ${length} bytes, more than ${sessionLimits.webSocketBodyBytes}: with transport WebSocket it is part of an address`,
+    );
+  }
+  return { ok: true, body: found.body };
 }
 
 /** What the agent of a Session is told, as `findBody` has found it before. Throws when it is no longer there. */

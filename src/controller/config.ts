@@ -35,6 +35,8 @@ const configSchema = z.strictObject({
       resources: z.record(z.string(), z.unknown()).default({}),
       /** The Secret, in the controller's own namespace, of the keys that it signs with what it asks of supervisors. */
       keysSecret: z.string().default('bullpen-controller-keys'),
+      /** The Secret, there too, of the keys that the gateway signs with: the controller makes and keeps them, and uses none. */
+      gatewayKeysSecret: z.string().default('bullpen-gateway-keys'),
     })
     .prefault({}),
   networkPolicy: z

@@ -32,6 +32,11 @@ describe('what the agent did', () => {
       reason: 'Failed',
       message: 'the agent answered POST /bot with status 503',
     });
+    const message = 'the agent answered GET /ws with status 403';
+    expect(httpOutcome(recorded({ outcome: 'AgentError', httpStatus: 403, message }), undefined)).toEqual({
+      reason: 'Failed',
+      message,
+    });
   });
 
   it('DeadlineExceeded: it reached the limit', () => {
@@ -73,7 +78,7 @@ describe('an agent whose connection broke', () => {
   });
 
   describe('and that lived on', () => {
-    const closed = { reason: 'Failed', message: 'the agent closed the connection without an answer' } as const;
+    const closed = { reason: 'Failed', message: 'the agent broke off the connection' } as const;
     const over = (agent: Options['agent'], intent?: Parameters<typeof httpOutcome>[1]) =>
       httpOutcome(recorded({ outcome: 'ConnectionBroken' }, { ...(agent && { agent }) }), intent);
 
@@ -97,13 +102,21 @@ describe('an agent whose connection broke', () => {
     });
   });
 
+  it('Failed, with what the supervisor saw, when its container did not end', () => {
+    const broken = recorded({ outcome: 'ConnectionBroken', message: 'no closing frame' }, { agent: runningNow(1) });
+    expect(httpOutcome(broken, undefined)).toEqual({
+      reason: 'Failed',
+      message: 'the agent broke off the connection: no closing frame',
+    });
+  });
+
   it('is judged by the run that had the session, not by one before or after it', () => {
     const after = { ...runningNow(10), lastState: endedNow(1, 9, 137, { reason: 'OOMKilled' }).state };
     expect(broken(after)).toMatchObject({ reason: 'OutOfMemory' });
     const before = { ...runningNow(4), lastState: endedNow(1, 3, 137, { reason: 'OOMKilled' }).state };
     expect(broken(before)).toEqual({
       reason: 'Failed',
-      message: 'the agent closed the connection without an answer',
+      message: 'the agent broke off the connection',
     });
   });
 });
@@ -191,7 +204,7 @@ describe('a session that was to end because it had not begun in time', () => {
       '… also where the kubelet has forgotten how it ended',
       recorded({ outcome: 'ConnectionBroken' }, { agent: runningNow(10) }),
       SENT,
-      { reason: 'Failed', message: 'the agent closed the connection without an answer' },
+      { reason: 'Failed', message: 'the agent broke off the connection' },
     ],
   ])('%s', (_name, pod, delivery, expected) => {
     expect(httpOutcome(pod, LATE, delivery)).toEqual(expected);
@@ -249,7 +262,7 @@ describe('a supervisor that left no record', () => {
 
   it('has its times from the agent’s record only where there is one', () => {
     expect(httpOutcome(recorded({ outcome: 'ConnectionBroken', startedAt: EPOCH }), undefined)).toMatchObject({
-      message: 'the agent closed the connection without an answer',
+      message: 'the agent broke off the connection',
     });
   });
 });

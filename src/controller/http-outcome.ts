@@ -16,7 +16,10 @@ export function httpOutcome(pod: Pod, decided: Intent | undefined, delivery?: De
     case 'Completed':
       return { reason: 'Completed', message: '' };
     case 'AgentError':
-      return { reason: 'Failed', message: `the agent answered POST /bot with status ${record.httpStatus ?? '?'}` };
+      return {
+        reason: 'Failed',
+        message: record.message ?? `the agent answered POST /bot with status ${record.httpStatus ?? '?'}`,
+      };
     case 'DeadlineExceeded':
       return { reason: 'DeadlineExceeded', message: 'the session reached its maximum duration' };
     case 'ConnectionBroken':
@@ -29,8 +32,6 @@ export function httpOutcome(pod: Pod, decided: Intent | undefined, delivery?: De
       return intent ?? disturbedOutcome(pod, record);
   }
 }
-
-const CLOSED: Outcome = { reason: 'Failed', message: 'the agent closed the connection without an answer' };
 
 /**
  * A session was to end because it had not begun in time. That it had not is known only where the agent was surely told nothing; in any
@@ -55,11 +56,11 @@ function wasTold(pod: Pod, record: TerminationMessage | undefined): boolean | un
 function brokenOutcome(pod: Pod, record: TerminationMessage, intent: Intent | undefined): Outcome {
   const exit = boundAgentExit(pod, record);
   // The kubelet forgets it when it has started the agent twice since; what was noted then stands.
-  if (exit === undefined) return intent ?? CLOSED;
+  if (exit === undefined) return intent ?? brokenOff(record);
   const { exitCode } = exit;
   if (exit.reason === 'OOMKilled')
     return { reason: 'OutOfMemory', message: 'the agent used more memory than its limit', exitCode };
-  if (livedOn(exit, record, intent)) return CLOSED;
+  if (livedOn(exit, record, intent)) return brokenOff(record);
   return { reason: 'Failed', message: `the agent exited with code ${exitCode}${lastLine(exit.message)}`, exitCode };
 }
 
@@ -73,6 +74,13 @@ const SAME_END_MS = 2_000;
 function livedOn(exit: Terminated, record: TerminationMessage, intent: Intent | undefined): boolean {
   const noted = intent?.reason === 'Failed' && intent.exitCode === undefined;
   return noted || Date.parse(exit.finishedAt ?? '') > record.endedAt + SAME_END_MS;
+}
+
+function brokenOff({ message }: TerminationMessage): Outcome {
+  return {
+    reason: 'Failed',
+    message: `the agent broke off the connection${message === undefined ? '' : `: ${message}`}`,
+  };
 }
 
 function neverReadyOutcome(pod: Pod, record: TerminationMessage): Outcome {

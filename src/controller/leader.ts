@@ -15,6 +15,7 @@ import { INDEX, splitKey, type Caches } from './caches.ts';
 import { Deliverer } from './delivery/deliverer.ts';
 import type { CallSupervisor } from './delivery/supervisor-client.ts';
 import type { Informers } from './informers.ts';
+import type { KeyKeeper } from './keys/key-keeper.ts';
 import type { KeyRing } from './keys/key-ring.ts';
 import { NamespaceLoop } from './namespace-loop.ts';
 import type { SessionNetwork } from './namespace-objects.ts';
@@ -40,6 +41,8 @@ export interface LeaderDeps {
   informers: Informers;
   events: EventRecorder;
   keys: Pick<KeyRing, 'load' | 'run' | 'sign' | 'open' | 'publicKeys' | 'kids' | 'onChanged'>;
+  /** Pods trust them, and the gateway signs with them. */
+  gatewayKeys: Pick<KeyKeeper<'signing'>, 'load' | 'run' | 'publicKeys'>;
   callSupervisor: CallSupervisor;
   platform: Platform;
   networkPolicy: SessionNetwork;
@@ -65,6 +68,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
   try {
     await knowEverything(deps, signal, handover);
     await deps.keys.load(signal);
+    await deps.gatewayKeys.load(signal);
   } catch (error) {
     if (signal.aborted) return; // Told to stop before it began.
     throw error;
@@ -109,6 +113,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
       ),
       run('namespace', 'namespaces', 2, (key) => leftAlone(key, () => namespaces.reconcile(key))),
       deps.keys.run(signal),
+      deps.gatewayKeys.run(signal),
     ]);
   } finally {
     stopRouting();
@@ -179,7 +184,7 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
   });
   const factory = new PodFactory({
     ...platform,
-    publicKeys: () => ({ controller: keys.publicKeys, gateway: [] }),
+    publicKeys: () => ({ controller: keys.publicKeys, gateway: deps.gatewayKeys.publicKeys('signing') }),
   });
   const bodies = { api, keys };
   const starter = new SessionStarter({

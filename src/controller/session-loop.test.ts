@@ -156,3 +156,16 @@ describe('a pod that is given up', () => {
     expect(retries().at(-1)).toEqual({ reason: 'Retrying', attempt: 1 });
   });
 });
+
+it.each([
+  [undefined, undefined],
+  ['WebSocket', 'websocket'],
+] as const)('a supervisor is told of transport %s', async (transport, told) => {
+  const metadata = { ...session.metadata, resourceVersion: String((version += 1)) };
+  const spec = { ...session.spec, ...(transport && { transport }) };
+  caches.sessions.replaceAll([{ ...session, metadata, spec }], metadata.resourceVersion);
+  await pass(both);
+  const said = await calls[0]?.say();
+  const request = JSON.parse(String(said?.body)) as { uid: string; transport?: string };
+  expect([request.uid, request.transport]).toEqual([uid, told]);
+});

@@ -194,7 +194,12 @@ export class SessionLoop {
     this.#deliverer.deliver({
       sessionUid: uid,
       to,
-      request: { uid, sessionId: sessionId({ name, uid }), maxSessionSeconds },
+      request: {
+        uid,
+        sessionId: sessionId({ name, uid }),
+        maxSessionSeconds,
+        ...(session.spec.transport === 'WebSocket' && { transport: 'websocket' as const }),
+      },
       message: async () => orEmptyObject(await readBody(this.#bodies, session)),
       startBy: deliver.startBy,
     });

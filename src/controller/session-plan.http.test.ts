@@ -99,6 +99,17 @@ describe('a warm start', () => {
     });
   });
 
+  it('is written down at once when somebody is to open its WebSocket', () => {
+    const webSocket = makeSession('a', { spec: { transport: 'WebSocket' } });
+    const claimed = makeHttpPod(webSocket, { startKind: 'Warm', ...both });
+    const planned = plan(webSocket, claimed, 0.05);
+    expect(planned).toMatchObject({
+      deliver: { startBy: EPOCH + 120_000 },
+      status: { phase: 'Starting', startKind: 'Warm', podName: claimed.metadata.name, podUID: 'pod-uid-a' },
+    });
+    expect(plan(after(webSocket, planned), claimed, 1).status).toBeUndefined();
+  });
+
   it('has the whole start timeout on a pod that was not ready when it was claimed', () => {
     const claimed = makeHttpPod(fresh, { startKind: 'Warm', ready: false });
     expect(plan(fresh, claimed, 0).deliver).toEqual({ startBy: EPOCH + 120_000 });
@@ -162,7 +173,7 @@ describe('a session that ends by itself', () => {
   it('by a broken connection is said at once to be over, and how: before its agent is told to end, as if it had ended by itself', () => {
     const broken = endedNow(2, 20, 0, recordOf({ outcome: 'ConnectionBroken', endedAt: EPOCH + 20_100 }));
     const noted = plan(running, makeHttpPod(running, { supervisor: broken, agent: runningNow(1) }), 20.5);
-    const closed = { reason: 'Failed', message: 'the agent closed the connection without an answer' };
+    const closed = { reason: 'Failed', message: 'the agent broke off the connection' };
     expect(noted.status).toMatchObject({ phase: 'Stopping', ...closed });
     const over = makeHttpPod(running, { phase: 'Succeeded', supervisor: broken, agent: endedNow(1, 20, 0) });
     expect(plan(after(running, noted), over, 21).status).toMatchObject({ phase: 'Ended', ...closed });

@@ -139,10 +139,10 @@ function planStart(view: SessionView, session: Session, pod: Pod, limits: Sessio
   const inTime = untilDeadline > 0 || isUnasked(pod, view.delivery);
   const deliver = isHttp(pod) && view.rival === undefined && pod.status?.podIP !== undefined && inTime;
   const begin = deliver && { deliver: { startBy: startBy(session, pod, limits, now) } };
+  // Whoever is to open its WebSocket must be told at once which pod it has.
+  const isTold = session.status?.phase === 'Starting' || session.spec.transport === 'WebSocket';
   const untold =
-    readBinding(pod)?.startKind === 'Warm' && session.status?.phase !== 'Starting'
-      ? admittedAt(session, pod) + WARM_START_UNTOLD_MS - now
-      : 0;
+    readBinding(pod)?.startKind === 'Warm' && !isTold ? admittedAt(session, pod) + WARM_START_UNTOLD_MS - now : 0;
   if (untold > 0) return { ...begin, requeueAfterMs: untold };
   return {
     ...begin,

@@ -100,6 +100,14 @@ describe('a Session whose pod is over', () => {
     expect(mayRetry(session, process, true, NOT_SENT)).toBe(false);
   });
 
+  it('gets none because nobody opened its WebSocket, and another when that could not be opened', () => {
+    const webSocket = { ...session, spec: { ...session.spec, transport: 'WebSocket' } } as typeof session;
+    const undelivered = (outcome: 'NeverReady' | 'Stopped') => ended(recordOf({ outcome, delivered: false }));
+    expect(mayRetry(session, undelivered('NeverReady'), true, undefined)).toBe(true);
+    expect(mayRetry(webSocket, undelivered('NeverReady'), true, undefined)).toBe(false);
+    expect(mayRetry(webSocket, undelivered('Stopped'), true, undefined)).toBe(true);
+  });
+
   it('gets four in all', () => {
     const tried = (attempt: number) => ({ ...session, status: { ...session.status, attempt } }) as typeof session;
     expect([0, 1, 2, 3].map((attempt) => mayRetry(tried(attempt), ended(untold), true, undefined))).toEqual([

@@ -3,6 +3,7 @@ import type { Pod } from '../kube/objects.ts';
 import { readBinding } from '../pods/binding.ts';
 import { failedInitContainer, isReady } from '../pods/pod-facts.ts';
 import { isHttp, sessionRecord, supervisorRan } from '../pods/session-record.ts';
+import type { TerminationMessage } from '../supervisor/wire.ts';
 import type { Delivery } from './session-facts.ts';
 
 /** Pods that a Session may have in all. */
@@ -29,10 +30,15 @@ export function mayRetry(session: Session, pod: Pod, over: boolean, delivery: De
   if (!isHttp(pod) || attemptOf(session) + 1 >= MAX_PODS || session.status?.startedAt !== undefined) return false;
   const record = sessionRecord(pod);
   // Its supervisor's word stands, also while the agent may still be ending.
-  if (record !== undefined) return !record.delivered;
+  if (record !== undefined) return !record.delivered && !nobodyCame(session, record);
   if (over) return isUndelivered(pod, delivery);
   if (delivery?.sent !== false || !isReady(pod)) return false;
   return delivery.expired === true || (delivery.unreachableForMs ?? 0) >= UNREACHABLE_MS;
+}
+
+/** Another pod does not bring the caller of a WebSocket, who has had all the time there is. */
+function nobodyCame({ spec }: Session, { outcome }: TerminationMessage): boolean {
+  return spec.transport === 'WebSocket' && outcome === 'NeverReady';
 }
 
 /**

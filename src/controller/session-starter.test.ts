@@ -7,6 +7,7 @@ import type { NewObject, Node, Pod } from '../kube/objects.ts';
 import type { ObjectRef } from '../kube/resources.ts';
 import { Store } from '../kube/store.ts';
 import { FakeClock } from '../kube/testing/fake-clock.ts';
+import { WARM_START_WINDOW_SECONDS } from '../pods/claim.ts';
 import { sessionPodName } from '../pods/names.ts';
 import { STRICT_POLICY } from '../pods/policy.ts';
 import type { Start } from './agent-plan.ts';
@@ -39,6 +40,8 @@ let agent: Agent;
 let lead: AbortController;
 /** Names of the pods that were asked for, and of those that were claimed. */
 let requests: string[];
+/** What the claims said. */
+let claims: JsonPatchOp[][];
 let woken: string[];
 let logged: string[];
 /** Pods that this process knows to have bound. */
@@ -65,6 +68,7 @@ beforeEach(() => {
   agent = makeAgent({ protocol: 'Http' });
   lead = new AbortController();
   requests = [];
+  claims = [];
   woken = [];
   logged = [];
   bound = [];
@@ -95,6 +99,7 @@ beforeEach(() => {
         return Promise.resolve({ ...session, metadata: { ...session?.metadata, resourceVersion }, status });
       }
       requests.push(name);
+      claims.push(ops);
       const claimed = makeWarmPod(name, { metadata: { labels: {}, resourceVersion } });
       return (claiming.shift() ?? (() => Promise.resolve(claimed)))();
     },
@@ -165,6 +170,21 @@ describe('Sessions that are given their pods', () => {
     expect(requests).toEqual(['warm']);
     expect(bound).toEqual(['uid-warm']);
     expect(pending.ofAgent(KEY)).toEqual([]);
+  });
+
+  it('have little time on a pod that is ready, unless somebody is to open their WebSocket', async () => {
+    for (const transport of [undefined, 'WebSocket'] as const) {
+      const start = claim(makeWarmPod('warm')).map(({ session, ...more }) => ({
+        ...more,
+        session: { ...session, spec: { ...session.spec, ...(transport && { transport }) } },
+      }));
+      begin(start);
+      await settle();
+      const claimed = claims.at(-1)?.find(({ path }) => path.endsWith('bullpen.dev~1binding'));
+      const record = JSON.parse(String(claimed && 'value' in claimed ? claimed.value : '')) as object;
+      if (transport === undefined) expect(record).toHaveProperty('startWindowSeconds', WARM_START_WINDOW_SECONDS);
+      else expect(record).not.toHaveProperty('startWindowSeconds');
+    }
   });
 
   it('get them in their order, sixteen at a time', async () => {

@@ -6,7 +6,6 @@ import type { KubeApi } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
 import { KubeError } from '../kube/errors.ts';
 import type { Logger } from '../kube/logger.ts';
-import type { Pod } from '../kube/objects.ts';
 import type { Binding } from '../pods/binding.ts';
 import { WARM_START_WINDOW_SECONDS } from '../pods/claim.ts';
 import { sessionPodName } from '../pods/names.ts';
@@ -189,7 +188,7 @@ export class SessionStarter {
     const attempt = attemptOf(session);
     const common = { agent: agent.metadata.name, session: { name, uid }, admittedAt, attempt, limits };
     try {
-      if (start.pod !== undefined) return await this.#binder.claim(agentKey, start.pod, warmBinding(common, start.pod));
+      if (start.pod !== undefined) return await this.#binder.claim(agentKey, start.pod, warmBinding(common, start));
       const binding: Binding = { ...common, startKind: 'Cold' };
       await this.#binder.create(agentKey, this.#factory.forSession(agent, verdict, binding, body.body), binding);
       this.accepted(agentKey);
@@ -264,12 +263,14 @@ function podOf({ session, pod }: Start): { namespace: string; name: string } {
 }
 
 /** The binding of a pod that has waited. It may be of an earlier revision, so its goodbye is what it says. */
-function warmBinding(common: Omit<Binding, 'startKind'>, pod: Pod): Binding {
-  const grace = pod.spec?.terminationGracePeriodSeconds ?? common.limits.terminationGracePeriodSeconds;
+function warmBinding(common: Omit<Binding, 'startKind'>, { session, pod }: Start): Binding {
+  const grace = pod?.spec?.terminationGracePeriodSeconds ?? common.limits.terminationGracePeriodSeconds;
+  // Who opens a WebSocket may come late, and another pod would not make them come sooner.
+  const isQuick = pod !== undefined && isReady(pod) && session.spec.transport === undefined;
   return {
     ...common,
     startKind: 'Warm',
     limits: { ...common.limits, terminationGracePeriodSeconds: grace },
-    ...(isReady(pod) && { startWindowSeconds: WARM_START_WINDOW_SECONDS }),
+    ...(isQuick && { startWindowSeconds: WARM_START_WINDOW_SECONDS }),
   };
 }

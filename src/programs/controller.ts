@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { KubeConfig } from '@kubernetes/client-node';
 import { callSupervisor } from '../controller/delivery/supervisor-client.ts';
 import { createInformers, type Informers } from '../controller/informers.ts';
+import { KeyKeeper } from '../controller/keys/key-keeper.ts';
 import { KeyRing } from '../controller/keys/key-ring.ts';
 import { kidsInUse } from '../controller/keys/kids-in-use.ts';
 import { lead } from '../controller/leader.ts';
@@ -32,7 +33,7 @@ const CACHE_SILENCE_SECONDS = 300;
  */
 export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
   const config = readConfig(env);
-  const { keysSecret, ...supervisor } = config.supervisor;
+  const { keysSecret, gatewayKeysSecret, ...supervisor } = config.supervisor;
   const logger = createLogger({ level: config.log.level, program: 'controller' });
   const registry = createRegistry({ version });
   const kitMetrics = new KubeMetrics(registry);
@@ -100,12 +101,13 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     logger,
     metrics: kitMetrics,
   });
-  const keys = new KeyRing({
-    api,
-    secret: { namespace: config.namespace, name: keysSecret },
-    kidsInUse: () => kidsInUse(informers.pods),
-    clock: systemClock,
-    logger,
+  const keeping = { api, kidsInUse: () => kidsInUse(informers.pods), clock: systemClock, logger };
+  const { namespace } = config;
+  const keys = new KeyRing({ ...keeping, secret: { namespace, name: keysSecret } });
+  const gatewayKeys = new KeyKeeper({
+    ...keeping,
+    secret: { namespace, name: gatewayKeysSecret },
+    purposes: ['signing'],
   });
   logger.info({ identity, port: health.port, version }, 'started; waiting for the lease');
   try {
@@ -121,6 +123,7 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
             informers,
             events,
             keys,
+            gatewayKeys,
             callSupervisor,
             platform: { policy: config.sessionPods, supervisor },
             networkPolicy: config.networkPolicy.sessions,

@@ -63,7 +63,9 @@ export async function runRelease(env: NodeJS.ProcessEnv, signal: AbortSignal, ar
         const scopes = config.watchNamespaces.length === 0 ? [undefined] : config.watchNamespaces;
         for (const namespace of scopes) released += await releasePods(api, namespace, leading);
         // Nobody signs any more, and a key that is of no use is only a risk.
-        await deleteKeys(api, { namespace: config.namespace, name: config.supervisor.keysSecret });
+        const { keysSecret, gatewayKeysSecret } = config.supervisor;
+        for (const name of [keysSecret, gatewayKeysSecret])
+          await deleteKeys(api, { namespace: config.namespace, name });
         done.abort();
       },
     });

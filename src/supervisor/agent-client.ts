@@ -1,12 +1,20 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
-import { relayWebSocket, type Caller, type WebSocketOptions } from './websocket.ts';
+import type { Caller } from './caller.ts';
+import { relayWebSocket, type WebSocketOptions } from './websocket.ts';
 
 /** What the agent says of itself. */
 export type Readiness = 'ready' | 'notReady' | 'unreachable';
 
-/** How `POST /bot` or a WebSocket went. `notSent`: there was no connection, so not a byte of it has left. */
+/**
+ * How `POST /bot` or a WebSocket went.
+ *
+ * - `notSent`: there was no connection, so not a byte of it has left
+ * - `answered`: `POST /bot` is over; a WebSocket was not opened
+ * - `closed`: a WebSocket is over, because either side wanted it so
+ * - `broken`: the agent went away without a word
+ */
 export type BotResult =
-  { kind: 'notSent' } | { kind: 'answered'; status: number } | { kind: 'broken'; message: string };
+  { kind: 'notSent' } | { kind: 'answered'; status: number } | { kind: 'closed' } | { kind: 'broken'; message: string };
 
 export interface AgentAddress {
   host: string;
@@ -81,7 +89,7 @@ export class AgentClient {
         answer.on('error', (error) => broken(error.message));
       });
       call.on('error', (error) => broken(error.message));
-      call.on('close', () => broken('the agent closed the connection'));
+      call.on('close', () => broken('no answer'));
     });
   }
 

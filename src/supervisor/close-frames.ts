@@ -9,7 +9,7 @@ export class CloseFrames {
   /** The header of the frame that is on its way, as far as it is there. */
   #header = Buffer.alloc(0);
   /** Bytes of a frame's content that are still to come. */
-  #left = 0n;
+  #left = 0;
   #seen = false;
 
   /** Whether a closing frame has passed. */
@@ -18,24 +18,27 @@ export class CloseFrames {
   }
 
   push(chunk: Buffer): void {
-    let rest = chunk;
-    while (rest.length > 0 && !this.#seen) {
-      const skipped = this.#left < BigInt(rest.length) ? Number(this.#left) : rest.length;
-      this.#left -= BigInt(skipped);
-      rest = rest.subarray(skipped);
-      if (this.#left > 0n || rest.length === 0) return;
-      const before = this.#header.length;
-      const header = Buffer.concat([this.#header, rest.subarray(0, MAX_HEADER_BYTES - before)]);
-      const length = headerLength(header);
-      if (length === undefined) {
-        this.#header = header;
-        return;
-      }
-      this.#seen = ((header[0] ?? 0) & 0x0f) === CLOSE;
-      this.#left = contentLength(header);
-      this.#header = Buffer.alloc(0);
-      rest = rest.subarray(length - before);
+    for (let at = 0; at < chunk.length && !this.#seen;) {
+      const skipped = Math.min(this.#left, chunk.length - at);
+      this.#left -= skipped;
+      at += skipped;
+      if (at < chunk.length) at += this.#readHeader(chunk.subarray(at));
     }
+  }
+
+  /** Reads the header that begins here or has begun before; returns how many bytes of it are here. */
+  #readHeader(rest: Buffer): number {
+    const before = this.#header.length;
+    const header = before === 0 ? rest : Buffer.concat([this.#header, rest.subarray(0, MAX_HEADER_BYTES - before)]);
+    const length = headerLength(header);
+    if (length === undefined) {
+      this.#header = Buffer.from(header); // Not a view of the chunk, which others may use again.
+      return rest.length;
+    }
+    this.#seen = ((header[0] ?? 0) & 0x0f) === CLOSE;
+    this.#left = contentLength(header);
+    this.#header = Buffer.alloc(0);
+    return length - before;
   }
 }
 
@@ -51,8 +54,8 @@ function headerLength(header: Buffer): number | undefined {
   return header.length < length ? undefined : length;
 }
 
-function contentLength(header: Buffer): bigint {
+function contentLength(header: Buffer): number {
   const short = (header[1] ?? 0) & 0x7f;
-  if (short === 127) return header.readBigUInt64BE(2);
-  return BigInt(short === 126 ? header.readUInt16BE(2) : short);
+  if (short === 127) return Number(header.readBigUInt64BE(2));
+  return short === 126 ? header.readUInt16BE(2) : short;
 }

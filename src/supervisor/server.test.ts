@@ -1,24 +1,12 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { SignJWT } from 'jose';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSupervisorServer } from './server.ts';
 import type { BoundSession } from './session.ts';
-import { Verifier } from './verifier.ts';
-import { bindRequest, bodyDigest, type BindReply, type BindRequest, type Operation } from './wire.ts';
-
-const POD = 'pod-uid';
-const controller = generateKeyPairSync('ed25519');
-const gateway = generateKeyPairSync('ed25519');
-const stranger = generateKeyPairSync('ed25519');
-
-function publicKey(key: KeyObject, kid: string) {
-  const { x = '' } = key.export({ format: 'jwk' });
-  return { kid, kty: 'OKP' as const, crv: 'Ed25519' as const, x };
-}
+import { FOR_WEBSOCKET, makeToken, makeVerifier, signers, type TokenOptions } from './testing/tokens.ts';
+import { bindRequest, bodyDigest, type BindReply, type BindRequest } from './wire.ts';
 
 const request: BindRequest = {
   uid: 'session-uid',
@@ -33,6 +21,7 @@ let server: Server;
 let url: string;
 let bound: BindRequest[];
 let ended: string[];
+let connected: number;
 let reply: BindReply;
 
 /** A server of a pod that is bound to nothing. */
@@ -40,10 +29,8 @@ async function open(): Promise<void> {
   bound = [];
   ended = [];
   reply = { state: 'started', startedAt: 1 };
-  const verifier = await Verifier.create(POD, {
-    controller: [publicKey(controller.publicKey, 'c1')],
-    gateway: [publicKey(gateway.publicKey, 'g1')],
-  });
+  connected = 0;
+  const verifier = await makeVerifier();
   let session: BoundSession | undefined;
   server = createSupervisorServer({
     verifier,
@@ -57,6 +44,10 @@ async function open(): Promise<void> {
         },
         settled: () => Promise.resolve(),
         end: (outcome: string) => ended.push(outcome),
+        connect: () => {
+          connected++;
+          return undefined;
+        },
       } as unknown as BoundSession;
       return session;
     },
@@ -76,30 +67,8 @@ async function close(): Promise<void> {
 beforeEach(open);
 afterEach(close);
 
-interface TokenOptions {
-  key?: KeyObject;
-  kid?: string;
-  iss?: string;
-  aud?: string;
-  sub?: string;
-  op?: Operation;
-  body?: string;
-  expiresIn?: number;
-}
-
-function token(body: string, options: TokenOptions = {}): Promise<string> {
-  const { key = controller.privateKey, kid = 'c1', iss = 'controller', aud = POD, sub = 'session-uid' } = options;
-  return new SignJWT({ op: options.op ?? 'bind', body: options.body ?? bodyDigest(body) })
-    .setProtectedHeader({ alg: 'EdDSA', kid })
-    .setIssuer(iss)
-    .setAudience(aud)
-    .setSubject(sub)
-    .setExpirationTime(Math.floor(Date.now() / 1000) + (options.expiresIn ?? 30))
-    .sign(key);
-}
-
 async function put(body: string, options: TokenOptions = {}, authorization?: string): Promise<Response> {
-  const headers = { authorization: authorization ?? `Bearer ${await token(body, options)}` };
+  const headers = { authorization: authorization ?? `Bearer ${await makeToken(body, options)}` };
   return await fetch(`${url}/session`, { method: 'PUT', headers, body });
 }
 
@@ -140,9 +109,9 @@ describe('PUT /session', () => {
     ['for another operation', { op: 'stop' }],
     ['for another body', { body: bodyDigest('something else') }],
     ['that has expired', { expiresIn: -120 }],
-    ['of the gateway', { key: gateway.privateKey, kid: 'g1', iss: 'gateway' }],
-    ['of the gateway that says it is the controller', { key: gateway.privateKey, kid: 'g1' }],
-    ['signed by a stranger', { key: stranger.privateKey }],
+    ['of the gateway', { key: signers.gateway.privateKey, kid: 'g1', iss: 'gateway' }],
+    ['of the gateway that says it is the controller', { key: signers.gateway.privateKey, kid: 'g1' }],
+    ['signed by a stranger', { key: signers.stranger.privateKey }],
     ['with a key that is not known', { kid: 'c2' }],
   ])('refuses a token %s, and nothing happens', async (_name, options) => {
     const answer = await put(JSON.stringify(request), options);
@@ -187,7 +156,7 @@ describe('PUT /session', () => {
 
 describe('DELETE /session', () => {
   const stop = async (options: TokenOptions = {}): Promise<number> => {
-    const headers = { authorization: `Bearer ${await token('', { op: 'stop', ...options })}` };
+    const headers = { authorization: `Bearer ${await makeToken('', { op: 'stop', ...options })}` };
     return (await fetch(`${url}/session`, { method: 'DELETE', headers })).status;
   };
 
@@ -218,8 +187,36 @@ it('answers 404 to anything else, and its health', async () => {
     expect((await fetch(`${url}${path}`, { method: 'POST', body: '{}' })).status).toBe(404);
 });
 
-it('survives whatever is sent to it, and binds nothing', async () => {
+it('survives whatever is sent to it, binds nothing, and lets nobody to the agent', async () => {
+  await put(JSON.stringify(request));
+  bound = [];
+  const others = await Promise.all([
+    makeToken(''),
+    makeToken('', { ...FOR_WEBSOCKET, sub: 'other-uid' }),
+    makeToken('', { ...FOR_WEBSOCKET, aud: 'other-pod' }),
+    makeToken('', { ...FOR_WEBSOCKET, op: 'proxy' }),
+    makeToken('', { ...FOR_WEBSOCKET, expiresIn: -120 }),
+    makeToken('', { ...FOR_WEBSOCKET, key: signers.stranger.privateKey }),
+  ]);
+  const upgrade = fc
+    .record({
+      method: fc.constantFrom('GET', 'PUT', 'POST', 'DELETE', 'PRI'),
+      path: fc.constantFrom('/ws', '/ws?body=e30%3D', '/session', '//ws', '/', '*'),
+      protocol: fc.constantFrom('websocket', 'WebSocket', 'h2c', ''),
+      authorization: fc.oneof(fc.constantFrom(...others.map((token) => `Bearer ${token}`), ''), fc.base64String()),
+      key: fc.oneof(fc.base64String(), fc.string({ unit: 'binary', maxLength: 20 })),
+      more: fc.oneof(
+        fc.constant(''),
+        fc.nat(200_000).map((length) => 'x'.repeat(length)),
+      ),
+    })
+    .map(
+      ({ method, path, protocol, authorization, key, more }) =>
+        `${method} ${path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: ${protocol}\r\n` +
+        `authorization: ${authorization}\r\nsec-websocket-key: ${key}\r\n\r\n${more}`,
+    );
   const line = fc.oneof(
+    upgrade,
     fc.string({ unit: 'binary', maxLength: 200 }),
     fc.constantFrom(
       'PUT /session HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n',
@@ -236,15 +233,24 @@ it('survives whatever is sent to it, and binds nothing', async () => {
       const socket = connect(Number(new URL(url).port), '127.0.0.1');
       socket.on('error', () => undefined);
       await once(socket, 'connect');
-      for (const text of lines) socket.write(text);
+      for (const text of lines) socket.write(text, 'latin1');
       socket.end();
       socket.resume();
-      await once(socket, 'close');
+      // Whoever says more than it is asked for may see its connection reset.
+      await new Promise((resolve) => socket.once('close', resolve));
     }),
     { numRuns: 200 },
   );
   expect((await fetch(`${url}/livez`)).status).toBe(200);
-  expect(bound).toEqual([]);
+  expect([bound, connected]).toEqual([[], 0]);
+  // The same with the right token is let in: what was refused above was refused for what it said.
+  const right = await makeToken('', FOR_WEBSOCKET);
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
+  socket.write(
+    `GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nauthorization: Bearer ${right}\r\n\r\n`,
+  );
+  await expect.poll(() => connected).toBe(1);
+  socket.destroy();
 });
 
 function uidIn(body: string): string {
@@ -290,7 +296,7 @@ describe('whatever the controller itself signs', () => {
 
   /** Signed for this session, or for the one that the body names. */
   const send = async ({ method, body, sub = uidIn(body) }: Step): Promise<number> => {
-    const signed = await token(body, { sub, op: method === 'PUT' ? 'bind' : 'stop' });
+    const signed = await makeToken(body, { sub, op: method === 'PUT' ? 'bind' : 'stop' });
     const answer = await fetch(`${url}/session`, { method, headers: { authorization: `Bearer ${signed}` }, body });
     await answer.arrayBuffer();
     return answer.status;

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { bindRequest, bodyDigest, type BindRequest } from './wire.ts';
 import type { Verifier } from './verifier.ts';
 import type { BoundSession } from './session.ts';
-import { refuseUpgrade } from './websocket.ts';
+import { Caller, refuseUpgrade } from './caller.ts';
 
 /** A body of 1 MB in base64, and room for the rest. */
 const MAX_BIND_BYTES = 2 * 1024 * 1024;
@@ -32,7 +32,15 @@ interface Context extends SupervisorServerDeps {
 export function createSupervisorServer(given: SupervisorServerDeps): Server {
   const deps: Context = { ...given, stopped: new Set() };
   const server = createServer(
-    { maxHeaderSize: 16 * 1024, requestTimeout: 15_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 },
+    {
+      maxHeaderSize: 16 * 1024,
+      requestTimeout: 15_000,
+      headersTimeout: 5_000,
+      keepAliveTimeout: 5_000,
+      // A WebSocket may say nothing for hours; only probes tell a dead peer from a silent one.
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+    },
     (message, response) => {
       handle(deps, message, response).catch(() => {
         if (response.headersSent) response.destroy();
@@ -43,8 +51,8 @@ export function createSupervisorServer(given: SupervisorServerDeps): Server {
   server.maxConnections = 256;
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Nobody else listens to it any more.
-    socket.on('error', () => socket.destroy());
+    // Nobody else listens to it any more; it closes by itself.
+    socket.on('error', () => undefined);
     upgrade(deps, message, socket, head).catch(() => socket.destroy());
   });
   return server;
@@ -79,25 +87,28 @@ async function upgrade(
   socket: Duplex,
   head: Buffer,
 ): Promise<void> {
-  const no = (status: number, code: string, error: string): void =>
-    refuseUpgrade(socket, status, JSON.stringify({ error, code }));
   const isWebSocket = message.headers.upgrade?.toLowerCase() === 'websocket';
   if (message.method !== 'GET' || pathOf(message) !== '/ws' || !isWebSocket) {
-    no(404, 'NotFound', 'there is nothing here');
+    refuseUpgrade(socket, 404, 'NotFound', 'there is nothing here');
     return;
   }
   const claims = await deps.verifier.verify(message.headers.authorization, 'ws');
   if (claims === undefined) {
-    no(401, 'Unauthorized', 'no valid token for this pod');
+    refuseUpgrade(socket, 401, 'Unauthorized', 'no valid token for this pod');
     return;
   }
   const session = deps.session();
-  if (session?.uid !== claims.sub) {
-    no(409, 'AnotherSession', 'this pod does not serve that session');
+  if (session === undefined) {
+    refuseUpgrade(socket, 409, 'NotBound', 'this pod has no session yet');
     return;
   }
-  if (!session.connect({ headers: message.headers, socket, head }))
-    no(409, 'NoWebSocket', 'this session is no WebSocket, has one already, or is over');
+  if (session.uid !== claims.sub) {
+    refuseUpgrade(socket, 409, 'AnotherSession', 'this pod does not serve that session');
+    return;
+  }
+  const caller = new Caller(message.headers, socket, head);
+  const why = session.connect(caller);
+  if (why !== undefined) caller.refuse(409, 'NoWebSocket', why);
 }
 
 async function bind(deps: Context, message: IncomingMessage, response: ServerResponse): Promise<void> {

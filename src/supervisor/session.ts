@@ -1,6 +1,6 @@
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { AgentClient, BotResult } from './agent-client.ts';
-import type { Caller } from './websocket.ts';
+import type { Caller } from './caller.ts';
 import type { BindReply, BindRequest, SupervisorOutcome, TerminationMessage } from './wire.ts';
 
 /** How often the agent is asked whether it is ready: at once, and then less and less often. */
@@ -31,8 +31,9 @@ export class BoundSession {
   #state: State = 'waiting';
   #delivered = false;
   #startedAt: { wall: number; monotonic: number } | undefined;
-  /** Who has asked for the WebSocket of this session. */
+  /** Who has asked for the WebSocket of this session, and is still there. */
   #caller: Caller | undefined;
+  #hadCaller = false;
 
   constructor(deps: SessionDeps) {
     this.uid = deps.request.uid;
@@ -51,8 +52,8 @@ export class BoundSession {
     const timeout = clock.setTimeout(() => this.#neverReady(), request.startTimeoutSeconds * 1000);
     this.#ending.signal.addEventListener('abort', () => timeout.cancel(), { once: true });
     for (let delay = READY_POLL_MS.first; ; delay = Math.min(delay * READY_POLL_MS.factor, READY_POLL_MS.longest)) {
-      if (this.#isWebSocket) await this.#callerComes(deadline);
-      const readiness = this.#isOver ? 'unreachable' : await agent.ready();
+      const wanted = !this.#isWebSocket || (await this.#callerComes(deadline));
+      const readiness = wanted && !this.#isOver ? await agent.ready() : 'unreachable';
       if (this.#isOver) return;
       // With no time left nothing begins any more: whoever asks then wants to know whether it has.
       if (readiness === 'ready' && clock.monotonic() < deadline) {
@@ -72,22 +73,29 @@ export class BoundSession {
   /**
    * Takes whoever opens the WebSocket of this session: the first one only, until it has hung up without having reached the agent.
    *
-   * @returns false when it is not to have one: nothing has been done then
+   * @returns why it is not to have one; nothing has been done then
    */
-  connect(caller: Caller): boolean {
-    if (!this.#isWebSocket || this.#state !== 'waiting' || this.#caller !== undefined) return false;
+  connect(caller: Caller): string | undefined {
+    if (!this.#isWebSocket) return 'this session is no WebSocket';
+    if (this.#isOver) return 'this session is over';
+    if (this.#state === 'started' || this.#caller !== undefined)
+      return 'somebody else has the WebSocket of this session';
+    if (caller.left.aborted) return undefined;
     this.#caller = caller;
+    this.#hadCaller = true;
     const left = (): void => {
-      if (this.#caller === caller && this.#state === 'waiting') this.#caller = undefined;
+      if (this.#state === 'waiting') this.#caller = undefined;
     };
-    caller.socket.on('close', left).on('error', left);
+    caller.left.addEventListener('abort', left, { once: true });
     this.#changed.dispatchEvent(new Event('caller'));
-    return true;
+    return undefined;
   }
 
   /** Ends the session now, whatever the agent does. */
   end(outcome: SupervisorOutcome, more: { httpStatus?: number; message?: string } = {}): void {
     if (this.#state === 'over') return;
+    // One that the agent was not asked for is still ours to answer.
+    if (this.#state === 'waiting') this.#caller?.refuse(503, 'SessionOver', 'the session is over');
     this.#setState('over');
     this.#ending.abort();
     const { clock, onOver } = this.#deps;
@@ -122,29 +130,35 @@ export class BoundSession {
     return this.#deps.request.transport === 'websocket';
   }
 
-  /** Resolves when there is a caller, or the session is over, or its start timeout has passed. */
-  async #callerComes(deadline: number): Promise<void> {
-    if (this.#caller !== undefined || this.#isOver) return;
+  /** Resolves when there is a caller, with true, or the session is over, or its start timeout has passed. */
+  async #callerComes(deadline: number): Promise<boolean> {
+    if (this.#caller !== undefined || this.#isOver) return !this.#isOver;
     const { clock } = this.#deps;
     const came = new AbortController();
     this.#changed.addEventListener('caller', () => came.abort(), { once: true, signal: came.signal });
     const signal = AbortSignal.any([came.signal, this.#ending.signal]);
     await sleep(clock, Math.max(0, deadline - clock.monotonic()), signal).catch(() => undefined);
     came.abort();
+    return this.#caller !== undefined;
   }
 
   async #call(): Promise<BotResult> {
-    const { request, agent } = this.#deps;
+    const { request, agent, clock } = this.#deps;
     const headers = {
       ...request.headers,
       'x-daily-session-id': request.sessionId,
       'x-pcc-max-session-seconds': String(request.maxSessionSeconds),
     };
-    const mayGo = (): boolean => this.#begin();
-    if (!this.#isWebSocket) return await agent.bot(headers, Buffer.from(request.body, 'base64'), mayGo);
+    if (!this.#isWebSocket) return await agent.bot(headers, Buffer.from(request.body, 'base64'), () => this.#begin());
     const caller = this.#caller;
     if (caller === undefined) return { kind: 'notSent' };
-    return await agent.webSocket(caller, { headers, body: request.body, mayGo, signal: this.#ending.signal });
+    return await agent.webSocket(caller, {
+      headers,
+      body: request.body,
+      mayGo: () => this.#caller === caller && this.#begin(),
+      signal: this.#ending.signal,
+      clock,
+    });
   }
 
   /** The agent is about to be told. With false it is not: the session may have ended while the connection was made. */
@@ -162,7 +176,7 @@ export class BoundSession {
   /** Its start timeout is over. */
   #neverReady(): void {
     if (this.#state !== 'waiting') return;
-    const missing = this.#isWebSocket && this.#caller === undefined;
+    const missing = this.#isWebSocket && !this.#hadCaller;
     const message = missing ? 'nobody opened its WebSocket' : 'the agent was not ready';
     this.end('NeverReady', { message: `${message} within its start timeout` });
   }
@@ -172,8 +186,15 @@ export class BoundSession {
     const ranMs = clock.monotonic() - (this.#startedAt?.monotonic ?? clock.monotonic());
     if (result.kind === 'broken') this.end('ConnectionBroken', { message: result.message });
     else if (ranMs >= request.maxSessionSeconds * 1000 - LIMIT_SLACK_MS) this.end('DeadlineExceeded');
-    else if (isSuccess(result.status)) this.end('Completed', { httpStatus: result.status });
-    else this.end('AgentError', { httpStatus: result.status, message: `the agent answered ${result.status}` });
+    else if (result.kind === 'closed') this.end('Completed');
+    else if (!this.#isWebSocket && result.status >= 200 && result.status < 300)
+      this.end('Completed', { httpStatus: result.status });
+    else this.#refused(result.status);
+  }
+
+  #refused(status: number): void {
+    const what = this.#isWebSocket ? 'GET /ws' : 'POST /bot';
+    this.end('AgentError', { httpStatus: status, message: `the agent answered ${what} with status ${status}` });
   }
 
   #setState(state: State): void {
@@ -181,9 +202,4 @@ export class BoundSession {
     this.#state = state;
     this.#changed.dispatchEvent(new Event('change'));
   }
-}
-
-/** 101 is a WebSocket that was opened, and closed in good order. */
-function isSuccess(status: number): boolean {
-  return status === 101 || (status >= 200 && status < 300);
 }

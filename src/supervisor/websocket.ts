@@ -1,21 +1,17 @@
-import { request, STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { settlesWithin, type Clock } from '../kube/clock.ts';
 import type { AgentAddress, BotResult } from './agent-client.ts';
+import type { Caller } from './caller.ts';
 import { CloseFrames } from './close-frames.ts';
-
-/** Somebody who wants a WebSocket: the connection from which a request for one has been read, and not a byte written to. */
-export interface Caller {
-  headers: IncomingHttpHeaders;
-  socket: Duplex;
-  /** What came right behind the request. */
-  head: Buffer;
-}
 
 /** What is passed on of the caller's request: the rest is between the caller and whoever let it in. */
 const HANDSHAKE = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol', 'sec-websocket-extensions'];
 
 /** When the caller has hung up, the agent may take so long to notice before it counts as over. */
-const HANG_UP_MS = 5_000;
+export const HANG_UP_MS = 5_000;
+/** What the agent has said last may take so long to leave: the process ends with the session. */
+export const FLUSH_MS = 5_000;
 
 export interface WebSocketOptions {
   path: string;
@@ -24,20 +20,50 @@ export interface WebSocketOptions {
   mayGo: () => boolean;
   /** Cuts both sides off. */
   signal: AbortSignal;
+  clock: Clock;
 }
 
 /**
  * Makes the caller's WebSocket one to the agent, and passes on what either side says, byte for byte, until it is over. A status that is
- * not 101 is the agent's refusal, which the caller gets, too.
+ * not 101 is the agent's refusal, which the caller gets, too. A caller for whom nothing has left keeps waiting.
  */
-export function relayWebSocket(
+export async function relayWebSocket(
+  address: AgentAddress,
+  caller: Caller,
+  options: WebSocketOptions,
+): Promise<BotResult> {
+  const asked = await ask(address, caller, options);
+  switch (asked.kind) {
+    case 'agreed':
+      return await passOn(caller, asked, options);
+    case 'answered':
+      // An answer that is no refusal is no WebSocket either.
+      caller.refuse(asked.status < 400 ? 502 : asked.status, 'AgentRefused', 'the agent did not open the WebSocket');
+      return asked;
+    case 'broken':
+      caller.refuse(502, 'AgentBroken', 'the agent broke the connection off');
+      // It was our doing, because nobody was there any more who would have taken the answer.
+      return caller.left.aborted ? { kind: 'closed' } : asked;
+    case 'notSent':
+    case 'closed':
+      return asked;
+  }
+}
+
+/** The agent's own words for the caller, and the connection, from which nothing has been read. */
+interface Agreed {
+  kind: 'agreed';
+  answer: string;
+  agent: Duplex;
+}
+
+function ask(
   address: AgentAddress,
   caller: Caller,
   { path, headers, mayGo, signal }: WebSocketOptions,
-): Promise<BotResult> {
+): Promise<Agreed | BotResult> {
   return new Promise((resolve) => {
     let gone = false;
-    let relayed = false;
     const call = request({
       ...address,
       agent: false,
@@ -45,8 +71,18 @@ export function relayWebSocket(
       path,
       headers: { ...handshake(caller.headers), ...headers, connection: 'Upgrade', upgrade: 'websocket' },
     });
-    const broken = (message: string): void => resolve(gone ? { kind: 'broken', message } : { kind: 'notSent' });
-    signal.addEventListener('abort', () => call.destroy(), { once: true });
+    const settled = new AbortController();
+    const settle = (result: Agreed | BotResult): void => {
+      settled.abort();
+      resolve(result);
+    };
+    const failed = (message: string): void => settle(gone ? { kind: 'broken', message } : { kind: 'notSent' });
+    const giveUp = (): void => {
+      call.destroy();
+      if (gone) caller.refuse(503, 'SessionOver', 'the session is over');
+    };
+    for (const end of [signal, caller.left])
+      end.addEventListener('abort', giveUp, { once: true, signal: settled.signal });
     call.on('socket', (socket) => {
       socket.setKeepAlive(true, 30_000).setNoDelay(true);
       socket.once('connect', () => {
@@ -56,68 +92,81 @@ export function relayWebSocket(
       });
     });
     call.on('upgrade', (answer: IncomingMessage, agent: Duplex, head: Buffer) => {
-      relayed = true;
-      caller.socket.write(responseHead(answer));
-      void passOn(caller, agent, head, signal).then(resolve);
+      // Whoever takes it listens only a moment later.
+      agent.on('error', () => undefined);
+      if (head.length > 0) agent.unshift(head);
+      settle({ kind: 'agreed', answer: headOf(answer), agent });
     });
     call.on('response', (answer: IncomingMessage) => {
-      const { statusCode: status = 502 } = answer;
-      refuseUpgrade(caller.socket, status, '');
+      settle({ kind: 'answered', status: answer.statusCode ?? 0 });
       answer.destroy();
-      resolve({ kind: 'answered', status });
     });
-    call.on('error', (error) => broken(error.message));
-    call.on('close', () => {
-      if (!relayed) broken('the agent closed the connection');
-    });
+    call.on('error', (error) => failed(error.message));
+    call.on('close', () => failed('no answer'));
   });
 }
 
-/** Answers a request for a WebSocket with a status, and hangs up. */
-export function refuseUpgrade(socket: Duplex, status: number, body: string): void {
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+/** Until either side hangs up. An agent that does so without a closing frame has crashed, or as good as. */
+async function passOn(
+  caller: Caller,
+  { answer, agent }: Agreed,
+  { signal, clock }: WebSocketOptions,
+): Promise<BotResult> {
+  if (caller.left.aborted || signal.aborted) {
+    agent.destroy();
+    caller.refuse(503, 'SessionOver', 'the session is over');
+    return { kind: 'closed' };
+  }
+  const socket = caller.accept(answer);
+  const cut = (): void => {
+    agent.destroy();
+    socket.destroy();
+  };
+  signal.addEventListener('abort', cut, { once: true });
+  const said = { agent: new CloseFrames(), caller: new CloseFrames() };
+  const over = { agent: ended(agent), caller: ended(socket) };
+  pass(agent, socket, said.agent);
+  pass(socket, agent, said.caller);
+  const callerWasFirst = await Promise.race([over.agent.then(() => false), over.caller.then(() => true)]);
+  if (callerWasFirst) {
+    agent.end();
+    await settlesWithin(clock, over.agent, HANG_UP_MS);
+  }
+  agent.destroy();
+  await settlesWithin(clock, flushed(socket), FLUSH_MS);
+  signal.removeEventListener('abort', cut);
+  socket.destroy();
+  return callerWasFirst || said.agent.seen || said.caller.seen
+    ? { kind: 'closed' }
+    : { kind: 'broken', message: 'no closing frame' };
 }
 
-function passOn(caller: Caller, agent: Duplex, head: Buffer, signal: AbortSignal): Promise<BotResult> {
+/** Passes on what one side says, at the pace of the other. When that is gone, the rest is heard and dropped. */
+function pass(from: Duplex, to: Duplex, frames: CloseFrames): void {
+  const goOn = (): void => void from.resume();
+  to.on('drain', goOn).on('close', goOn);
+  from.on('data', (chunk: Buffer) => {
+    frames.push(chunk);
+    if (to.writable && !to.write(chunk)) from.pause();
+  });
+  from.resume();
+}
+
+/** Resolves when the other end has hung up, in whatever way. */
+function ended(stream: Duplex): Promise<void> {
   return new Promise((resolve) => {
-    const said = new CloseFrames();
-    const hear = (chunk: Buffer): void => said.push(chunk);
-    let callerGone = false;
-    const over = (): void => {
-      // Whoever hangs up first ends the session; an agent that does so without a word has crashed, or as good as.
-      const orderly = said.seen || callerGone;
-      resolve(
-        orderly
-          ? { kind: 'answered', status: 101 }
-          : { kind: 'broken', message: 'the agent closed the WebSocket without a closing frame' },
-      );
-      caller.socket.end();
-      agent.destroy();
-    };
-    const hangUp = (): void => {
-      if (callerGone) return;
-      callerGone = true;
-      agent.end();
-      setTimeout(over, HANG_UP_MS).unref();
-    };
-    const cut = (): void => {
-      agent.destroy();
-      caller.socket.destroy();
-    };
-    signal.addEventListener('abort', cut, { once: true });
-    agent.on('data', hear);
-    agent.on('end', over).on('error', over).on('close', over);
-    caller.socket.on('end', hangUp).on('error', hangUp).on('close', hangUp);
-    if (head.length > 0) {
-      hear(head);
-      caller.socket.write(head);
-    }
-    if (caller.head.length > 0) agent.write(caller.head);
-    agent.pipe(caller.socket, { end: false });
-    caller.socket.pipe(agent, { end: false });
+    const done = (): void => resolve();
+    stream.on('end', done).on('error', done).on('close', done);
+    if (stream.destroyed || stream.readableEnded) done();
+  });
+}
+
+/** Hangs up; resolves when all that was said before is on its way. */
+function flushed(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('close', resolve);
+    if (stream.destroyed) resolve();
+    else stream.end(resolve);
   });
 }
 
@@ -131,7 +180,7 @@ function handshake(headers: IncomingHttpHeaders): Record<string, string> {
 }
 
 /** The agent's 101, as it came: it answers the caller's own key. */
-function responseHead({ statusCode = 101, statusMessage = '', rawHeaders }: IncomingMessage): string {
+function headOf({ statusCode = 101, statusMessage = '', rawHeaders }: IncomingMessage): string {
   const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) lines.push(`${rawHeaders[i] ?? ''}: ${rawHeaders[i + 1] ?? ''}`);
   return `${lines.join('\r\n')}\r\n\r\n`;

@@ -97,12 +97,12 @@ export type BindReply = z.infer<typeof bindReply>;
 
 /** How a session ended, as the supervisor saw it. */
 export const outcomes = {
-  Completed: 'the agent answered POST /bot: the session is over',
-  AgentError: 'the agent answered POST /bot with an error status',
-  ConnectionBroken: 'the connection of POST /bot broke: the agent crashed, or closed it',
+  Completed: 'the agent answered POST /bot, or the WebSocket was closed: the session is over',
+  AgentError: 'the agent answered POST /bot with an error status, or did not open the WebSocket',
+  ConnectionBroken: 'the connection of POST /bot, or the WebSocket, broke: the agent crashed, or closed it',
   DeadlineExceeded: 'the session reached its maximum duration',
   Stopped: 'it was told to stop',
-  NeverReady: 'the agent was not ready in time',
+  NeverReady: 'the agent was not ready in time, or nobody opened the WebSocket',
 } as const;
 export type SupervisorOutcome = keyof typeof outcomes;
 
@@ -111,7 +111,7 @@ export const terminationMessage = z.object({
   bullpen: z.literal(1),
   /** The Session's uid; absent when none was ever bound. */
   session: z.optional(z.string()),
-  /** Whether any byte of `POST /bot` may have left. */
+  /** Whether any byte of `POST /bot` or `GET /ws` may have left. */
   delivered: z.boolean(),
   outcome: z.enum(Object.keys(outcomes) as [SupervisorOutcome, ...SupervisorOutcome[]]),
   /** By the pod's clock, milliseconds since the epoch. */
@@ -119,7 +119,7 @@ export const terminationMessage = z.object({
   endedAt: z.number(),
   /** How long the session ran by one monotonic clock, milliseconds. */
   ranMs: z.optional(z.number()),
-  /** The status with which the agent answered `POST /bot`. */
+  /** The status with which the agent answered `POST /bot` or, other than 101, `GET /ws`. */
   httpStatus: z.optional(z.int()),
   /** A sentence for people. */
   message: z.optional(z.string()),

@@ -1,4 +1,6 @@
 import type { AgentClient, BotResult, Readiness } from '../../src/supervisor/agent-client.ts';
+import type { Caller } from '../../src/supervisor/caller.ts';
+import type { WebSocketOptions } from '../../src/supervisor/websocket.ts';
 import type { BotScript, Exit } from './fake-pod.ts';
 
 export interface FakeAgentDeps {
@@ -40,8 +42,11 @@ export class FakeAgent implements Pick<AgentClient, 'ready' | 'bot' | 'webSocket
     });
   }
 
-  webSocket(): Promise<BotResult> {
-    return Promise.reject(new Error('no WebSocket is played'));
+  /** None is played, so it is refused. */
+  webSocket(caller: Pick<Caller, 'refuse'>, { mayGo }: Pick<WebSocketOptions, 'mayGo'>): Promise<BotResult> {
+    if (this.#deps.readiness() === 'unreachable' || !mayGo()) return Promise.resolve({ kind: 'notSent' });
+    caller.refuse(501, 'NotPlayed', 'no WebSocket is played');
+    return Promise.resolve({ kind: 'answered', status: 501 });
   }
 
   /** The script may have changed: an open call ends as it now says, counted from its beginning. */

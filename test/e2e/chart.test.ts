@@ -130,7 +130,7 @@ describe('the chart', () => {
     await kube.createSession('survivor', { agent: 'polite' });
     const running = await kube.sessionInPhase('survivor', 'Running');
     await helm('uninstall', 'bullpen', '--wait', '--timeout', '3m');
-    await system.gone(secrets, 'bullpen-controller-keys');
+    for (const name of ['bullpen-controller-keys', 'bullpen-gateway-keys']) await system.gone(secrets, name);
     const { items } = await kube.api.list(pods, { namespace: NAMESPACE });
     expect(items.flatMap(({ metadata }) => metadata.finalizers ?? [])).toEqual([]);
     const pod = items.find(({ metadata }) => metadata.uid === running.status?.podUID);

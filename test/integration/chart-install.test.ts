@@ -103,6 +103,7 @@ test.each<[verb: string, resource: string, where?: object]>([
   ['update', 'leases.coordination.k8s.io', { namespace, name: controller }],
   ['create', 'secrets'],
   ['update', 'secrets', { namespace, name: `${controller}-keys` }],
+  ['update', 'secrets', { namespace, name: `${namespace}-gateway-keys` }],
 ])('the controller may %s %s', async (verb, resource, where) => {
   expect(await may(`system:serviceaccount:${namespace}:${controller}`, verb, resource, where)).toBe(true);
 });

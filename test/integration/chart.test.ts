@@ -80,7 +80,7 @@ describe('the defaults', () => {
         namespace: 'bullpen-system',
         watchNamespaces: [],
         leaderElection: { leaseName: 'bullpen-controller' },
-        supervisor: { keysSecret: 'bullpen-controller-keys' },
+        supervisor: { keysSecret: 'bullpen-controller-keys', gatewayKeysSecret: 'bullpen-gateway-keys' },
         sessionPods: { allowHostPath: false, allowPrivileged: false },
         networkPolicy: { sessions: { enabled: true } },
       });
@@ -95,7 +95,7 @@ describe('the defaults', () => {
     expect(leader?.metadata.namespace).toBe('bullpen-system');
   });
 
-  test('let the controller write one Secret, its own, and the uninstall delete that', async () => {
+  test('let the controller write two Secrets, of keys, and the uninstall delete those', async () => {
     const roles = ofKind(await render(cluster), 'Role', 'ClusterRole');
     const rights = roles.flatMap(({ metadata, rules = [] }) =>
       rules
@@ -105,8 +105,8 @@ describe('the defaults', () => {
     expect(rights).toEqual([
       ['bullpen-controller', 'get', 'any'],
       ['bullpen-controller-leader', 'create', 'any'],
-      ['bullpen-controller-leader', 'get,update', 'bullpen-controller-keys'],
-      ['bullpen-release', 'delete', 'bullpen-controller-keys'],
+      ['bullpen-controller-leader', 'get,update', 'bullpen-controller-keys,bullpen-gateway-keys'],
+      ['bullpen-release', 'delete', 'bullpen-controller-keys,bullpen-gateway-keys'],
     ]);
   });
 

@@ -15,6 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => stage?.close());
 
+const KEYS = ['bullpen-controller-keys', 'bullpen-gateway-keys'];
 const IDLE_MS = 60_000;
 /** Agents say how many sessions they have every 10 s; after so long without a write everything has been said. */
 const QUIET_MS = 12_000;
@@ -35,9 +36,9 @@ test('with Sessions in every phase and nothing happening, only leases are writte
   await scene.settled(await scene.burst('short', 10, 'ended'));
   await scene.kube.sessionWhen('stuck-0', 'waiting', (session) => session.status?.reason === 'ImagePullFailed');
 
-  // It looks at the Secret of its keys every 30 s: a right to watch Secrets would be too much for that.
+  // It looks at the Secrets of the keys every 30 s: a right to watch Secrets would be too much for that.
   const isExpected = ({ what, name, watch }: ProxiedCall): boolean =>
-    watch || what.endsWith(' leases') || (what === 'GET secrets' && name === 'bullpen-controller-keys');
+    watch || what.endsWith(' leases') || (what === 'GET secrets' && KEYS.includes(name ?? ''));
   const isTraffic = (call: ProxiedCall): boolean => !isExpected(call);
   const lastTraffic = (): number => proxy.calls.findLast(isTraffic)?.at ?? 0;
   await waitFor(() => Promise.resolve(Date.now() - lastTraffic() > QUIET_MS), {

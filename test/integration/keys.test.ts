@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PrivateJwk } from '../../src/controller/keys/key-set.ts';
 import type { Secret } from '../../src/kube/objects.ts';
 import { pods, secrets } from '../../src/kube/resources.ts';
+import { kidsOfPod } from '../../src/pods/trusted-keys.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
@@ -17,6 +18,7 @@ beforeAll(async () => {
 afterAll(() => stage?.close());
 
 const NAME = 'bullpen-controller-keys';
+const GATEWAY = 'bullpen-gateway-keys';
 /** All that it can say. */
 const talkative = { config: { log: { level: 'trace' } } };
 
@@ -51,7 +53,9 @@ describe.concurrent('the keys of the controller', () => {
     await second.stop();
     const third = await scene.leader();
     expect(await read(scene)).toEqual(made);
-    expect(third.lines.find(({ kids }) => kids !== undefined)).toMatchObject({ kids: kidsIn(made) });
+    expect(third.lines.find(({ secret, kids }) => secret === NAME && kids !== undefined)).toMatchObject({
+      kids: { signing: kidsIn(made) },
+    });
   });
 
   test('reach pods of before a rotation, and none of before an emergency', async () => {
@@ -92,6 +96,33 @@ describe.concurrent('the keys of the controller', () => {
     expect(kidsIn(rotated)[1]).toBe(old);
     expect(keysIn(rotated, 'sealing.json')).toHaveLength(2);
     expectNotToldIn(controller, rotated);
+  });
+
+  test('are not those of the gateway, which pods trust as well, and whose change takes no pod away', async () => {
+    const scene = await stage.scene('gateway');
+    const { kube, namespace } = scene;
+    const controller = await scene.leader(talkative);
+    await scene.httpAgent('agent', 4, { scaling: { minAgents: 1, maxAgents: 4 } });
+    const before = await kube.api.get(secrets, { namespace, name: GATEWAY });
+    expect(Object.keys(before.data ?? {})).toEqual(['keys.json']);
+    const own = kidsIn(await read(scene));
+    const [pod] = await kube.warmPods('agent', 1);
+    expect(pod && kidsOfPod(pod)).toEqual([...own, ...kidsIn(before)]);
+
+    await kube.api.delete(secrets, { namespace, name: GATEWAY });
+    const { uid } = before.metadata;
+    const after = await kube.when(secrets, GATEWAY, 'a new Secret', ({ metadata }) => metadata.uid !== uid);
+    const inUse = (): boolean =>
+      controller.lines.some(({ kids }) => JSON.stringify(kids) === JSON.stringify({ signing: kidsIn(after) }));
+    await waitFor(() => Promise.resolve(inUse()), { what: 'the new keys to be in use', timeoutMs: 30_000 });
+    await kube.createSession('next', { agent: 'agent' });
+    const ended = await kube.sessionInPhase('next', 'Ended');
+    expect(ended.status).toMatchObject({ reason: 'Completed', podName: pod?.metadata.name });
+    const [fresh] = await kube.warmPods('agent', 1);
+    expect(fresh && kidsOfPod(fresh)).toEqual([...own, ...kidsIn(after)]);
+    for (const secret of [before, after])
+      for (const { d } of keysIn(secret)) expect(JSON.stringify(controller.lines)).not.toContain(d);
+    expect((await scene.replay()).violations).toEqual([]);
   });
 
   test('are made anew when the Secret is deleted', async () => {

@@ -31,6 +31,13 @@ export function modelKeys(clock: Clock): LeaderDeps['keys'] {
   };
 }
 
+/** No gateway is played. */
+export const noGatewayKeys: LeaderDeps['gatewayKeys'] = {
+  load: () => Promise.resolve(),
+  run: () => Promise.resolve(),
+  publicKeys: () => [],
+};
+
 /** The claims of a token, if it permits this on this pod. */
 export function readToken(
   token: string,

@@ -18,6 +18,11 @@
 {{ include "bullpen.controllerName" . }}-keys
 {{- end -}}
 
+{{/* The Secret of the keys that the gateway signs with. The controller makes it, too. */}}
+{{- define "bullpen.gatewayKeysSecretName" -}}
+{{ include "bullpen.fullname" . }}-gateway-keys
+{{- end -}}
+
 {{- define "bullpen.releaseName" -}}
 {{ include "bullpen.fullname" . }}-release
 {{- end -}}
@@ -78,7 +83,8 @@ app.kubernetes.io/component: {{ index . 1 }}
     "imagePullPolicy" .Values.image.pullPolicy
     "imagePullSecrets" .Values.supervisor.imagePullSecrets
     "resources" .Values.supervisor.resources
-    "keysSecret" (include "bullpen.keysSecretName" .))
+    "keysSecret" (include "bullpen.keysSecretName" .)
+    "gatewayKeysSecret" (include "bullpen.gatewayKeysSecretName" .))
   "networkPolicy" (dict "sessions" (dict
     "enabled" .Values.networkPolicy.sessions.enabled
     "from" (concat (list (dict

@@ -9,20 +9,34 @@ import { hasKeys, keysData, makeKey, newKeysSecret, purposes, readKeys, type Key
 import { KEEP_MS, KEEP_SEALING_MS, planKeys, type KeySituation } from './plan-keys.ts';
 
 /** The Secret as it is, and the keys in it. */
-export type Found = { secret: Secret } & { [P in Purpose]: KeySet<P> };
+export interface Found<P extends Purpose> {
+  secret: Secret;
+  sets: { [Q in P]: KeySet<Q> };
+}
 
-/** The Secret of the keys: made when it is not there, and kept up as its annotation asks. */
-export class KeySecret {
+export interface KeySecretOptions<P extends Purpose> {
+  api: KubeApi;
+  secret: { namespace: string; name: string };
+  /** What the Secret holds keys for. */
+  purposes: readonly P[];
+  clock: Clock;
+  logger: Logger;
+}
+
+/** A Secret of keys: made when it is not there, and kept up as its annotation asks. */
+export class KeySecret<P extends Purpose> {
   readonly #api: KubeApi;
   readonly #ref: ObjectRef & { namespace: string };
+  readonly #purposes: readonly P[];
   readonly #clock: Clock;
   readonly #logger: Logger;
 
-  constructor(deps: { api: KubeApi; secret: { namespace: string; name: string }; clock: Clock; logger: Logger }) {
-    this.#api = deps.api;
-    this.#ref = deps.secret;
-    this.#clock = deps.clock;
-    this.#logger = deps.logger;
+  constructor(options: KeySecretOptions<P>) {
+    this.#api = options.api;
+    this.#ref = options.secret;
+    this.#purposes = options.purposes;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
   }
 
   /** For people. */
@@ -31,11 +45,12 @@ export class KeySecret {
   }
 
   /** What is in the Secret; makes what is missing. Rejects when something else is there. */
-  async look(signal: AbortSignal): Promise<Found> {
+  async look(signal: AbortSignal): Promise<Found<P>> {
     let secret = (await this.#read(signal)) ?? (await this.#create(signal));
-    // Made by a version that did not seal. Nothing is added to what is not ours.
-    if (!hasKeys(secret, 'sealing') && (await readKeys(secret, 'signing')) !== undefined) {
-      secret = await this.#replace(secret, { data: await this.#newKeys('sealing') }, signal);
+    const missing = this.#purposes.filter((purpose) => !hasKeys(secret, purpose));
+    // Made by a version that had keys for less. Nothing is added to what is not ours.
+    if (missing.length > 0 && missing.length < this.#purposes.length && (await this.#isSound(secret, missing))) {
+      secret = await this.#replace(secret, { data: await this.#newKeys(missing) }, signal);
     }
     return await this.#found(secret);
   }
@@ -45,27 +60,29 @@ export class KeySecret {
    *
    * @returns what is in the Secret then; undefined when nothing was due
    */
-  async tend(found: Found, kidsInUse: KeySituation['kidsInUse'], signal: AbortSignal): Promise<Found | undefined> {
-    const [signing, sealing] = await Promise.all([
-      this.#due('signing', found, { keepMs: KEEP_MS, kidsInUse }),
-      // No pod depends on these.
-      this.#due('sealing', found, { keepMs: KEEP_SEALING_MS, kidsInUse: [] }),
-    ]);
-    if (signing === undefined && sealing === undefined) return undefined;
+  async tend(
+    found: Found<P>,
+    kidsInUse: KeySituation['kidsInUse'],
+    signal: AbortSignal,
+  ): Promise<Found<P> | undefined> {
+    const due = await Promise.all(this.#purposes.map((purpose) => this.#due(purpose, found, kidsInUse)));
+    if (due.every((data) => data === undefined)) return undefined;
     const { [annotations.rotate]: _done, ...others } = found.secret.metadata.annotations ?? {};
-    const changes = { annotations: others, data: { ...signing, ...sealing } };
+    const changes = { annotations: others, data: Object.assign({}, ...due) as Record<string, string> };
     return await this.#found(await this.#replace(found.secret, changes, signal));
   }
 
   /** The data with the keys as they are to be; undefined when they may stay as they are. */
   async #due(
-    purpose: Purpose,
-    { secret, [purpose]: { stored } }: Found,
-    situation: Pick<KeySituation, 'keepMs' | 'kidsInUse'>,
+    purpose: P,
+    { secret, sets }: Found<P>,
+    kidsInUse: KeySituation['kidsInUse'],
   ): Promise<Record<string, string> | undefined> {
     const now = this.#clock.now();
+    const { stored } = sets[purpose];
     const plan = planKeys({
-      ...situation,
+      // No pod depends on keys that seal.
+      ...(purpose === 'signing' ? { keepMs: KEEP_MS, kidsInUse } : { keepMs: KEEP_SEALING_MS, kidsInUse: [] }),
       keys: stored.map(({ kid, createdAt }) => ({ kid, createdAt: Date.parse(createdAt) })),
       rotate: secret.metadata.annotations?.[annotations.rotate] !== undefined,
       now,
@@ -75,13 +92,25 @@ export class KeySecret {
     return keysData(purpose, [...made, ...stored.filter(({ kid }) => plan.keep.includes(kid))]);
   }
 
-  async #found(secret: Secret): Promise<Found> {
-    const [signing, sealing] = await Promise.all([readKeys(secret, 'signing'), readKeys(secret, 'sealing')]);
-    if (signing !== undefined && sealing !== undefined) return { secret, signing, sealing };
-    const { file } = purposes[signing === undefined ? 'signing' : 'sealing'];
-    throw new Error(
-      `${this.name} holds no keys that can be used (${file}): put back what was in it, or delete it for new ones, which pods of before do not trust`,
-    );
+  async #found(secret: Secret): Promise<Found<P>> {
+    const entries: [P, KeySet][] = [];
+    for (const purpose of this.#purposes) {
+      const set = await readKeys(secret, purpose);
+      if (set === undefined) {
+        throw new Error(
+          `${this.name} holds no keys that can be used (${purposes[purpose].file}): put back what was in it, or delete it for new ones, which pods of before do not trust`,
+        );
+      }
+      entries.push([purpose, set]);
+    }
+    return { secret, sets: Object.fromEntries(entries) as Found<P>['sets'] };
+  }
+
+  /** Whether all keys but those can be used. */
+  async #isSound(secret: Secret, missing: readonly P[]): Promise<boolean> {
+    const there = this.#purposes.filter((purpose) => !missing.includes(purpose));
+    const sets = await Promise.all(there.map((purpose) => readKeys(secret, purpose)));
+    return sets.every((set) => set !== undefined);
   }
 
   async #read(signal: AbortSignal): Promise<Secret | undefined> {
@@ -95,9 +124,8 @@ export class KeySecret {
 
   async #create(signal: AbortSignal): Promise<Secret> {
     const { namespace, name } = this.#ref;
-    const [signing, sealing] = await Promise.all([this.#newKeys('signing'), this.#newKeys('sealing')]);
+    const wanted = newKeysSecret(name, await this.#newKeys(this.#purposes));
     try {
-      const wanted = newKeysSecret(name, { ...signing, ...sealing });
       const created = await this.#api.create(secrets, namespace, wanted, { signal });
       this.#logger.info({ secret: name }, 'made the Secret of the signing keys, which was not there');
       return created;
@@ -107,8 +135,10 @@ export class KeySecret {
     }
   }
 
-  async #newKeys(purpose: Purpose): Promise<Record<string, string>> {
-    return keysData(purpose, [await makeKey(purpose, this.#clock.now())]);
+  async #newKeys(wanted: readonly P[]): Promise<Record<string, string>> {
+    const now = this.#clock.now();
+    const data = await Promise.all(wanted.map(async (purpose) => keysData(purpose, [await makeKey(purpose, now)])));
+    return Object.assign({}, ...data) as Record<string, string>;
   }
 
   /** With its resource version, so that nobody's change is lost. */

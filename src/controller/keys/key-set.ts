@@ -5,10 +5,10 @@ import type { NewObject, Secret } from '../../kube/objects.ts';
 import { sealingAlgorithm } from '../../sealing/sealing.ts';
 
 /**
- * What the controller has keys for. Each purpose has a set of its own, under `file` in the data of the one Secret.
+ * What keys are for. Each purpose has a set of its own, under `file` in the data of a Secret.
  *
- * - `signing`: what it asks of pods; they hold the public halves.
- * - `sealing`: what it alone may open, for whoever has a public half.
+ * - `signing`: what is asked of pods; they hold the public halves.
+ * - `sealing`: what the controller alone may open, for whoever has a public half.
  */
 export const purposes = {
   signing: { file: 'keys.json', curve: 'Ed25519', algorithm: 'EdDSA' },

@@ -42,6 +42,11 @@ describe('an old key', () => {
     expect(plan(made, pods(['c', 'b', 'a'], ['a']))).toEqual({ make: false, keep: ['c', 'a'] });
   });
 
+  it('is judged by the keys of its own Secret: a pod trusts others as well, or none of these', () => {
+    expect(plan({ b: LONG_AGO, a: 0 }, pods(['b', 'a', 'g'], ['g']))).toEqual({ make: false, keep: ['b'] });
+    expect(plan({ b: LONG_AGO, a: 0 }, pods(['a', 'g']))).toBeUndefined();
+  });
+
   it('stays while not all pods can be seen', () => {
     expect(plan({ b: LONG_AGO, a: 0 }, undefined)).toBeUndefined();
   });
