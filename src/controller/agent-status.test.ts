@@ -9,7 +9,7 @@ const unschedulable = { reason: 'Unschedulable', message: 'a warm pod: 0/3 nodes
 
 function statusOf(pool: Partial<PoolReport>, before?: AgentStatus): AgentStatus {
   const agent: Agent = { ...makeAgent(), ...(before && { status: before }) };
-  const report = { target: 3, warm: 3, ready: 3, outdated: 0, ...pool };
+  const report = { target: 3, warm: 3, ready: 3, outdated: 0, instead: false, ...pool };
   return agentStatus(agent, verdict, { active: 0, queued: 0, warm: report.warm, pool: report }, EPOCH);
 }
 

@@ -101,9 +101,9 @@ export class SessionStarter {
     this.#refusals.set(agentKey, { revision, message, at: this.#clock.monotonic() });
   }
 
-  /** Kubernetes has taken a pod of it. */
-  accepted(agentKey: string): void {
-    this.#refusals.delete(agentKey);
+  /** Kubernetes has taken a pod of this revision. */
+  accepted(agentKey: string, revision: string): void {
+    if (this.#refusals.get(agentKey)?.revision === revision) this.#refusals.delete(agentKey);
   }
 
   /** Whether a refused template may be tried again: what made Kubernetes refuse it may have changed. */
@@ -192,7 +192,7 @@ export class SessionStarter {
       if (start.pod !== undefined) return await this.#binder.claim(agentKey, start.pod, warmBinding(common, start.pod));
       const binding: Binding = { ...common, startKind: 'Cold' };
       await this.#binder.create(agentKey, this.#factory.forSession(agent, verdict, binding, body.body), binding);
-      this.accepted(agentKey);
+      this.accepted(agentKey, verdict.revision);
       return true;
     } catch (error) {
       await this.#failed(error, agentKey, verdict, start);

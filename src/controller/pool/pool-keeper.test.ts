@@ -130,7 +130,13 @@ async function keep(scaling: NonNullable<AgentSpecInput['scaling']>, started = 0
   const inCache = caches.pods.list();
   const unseen = pending.ofAgent(KEY).filter(({ name }) => !caches.pods.has(`${NAMESPACE}/${name}`));
   const pods = inCache.length + unseen.length;
-  const report = keeper.keep(KEY, agent, verdict, { idle, pods, active: 0, started }, lead.signal);
+  const report = keeper.keep(
+    KEY,
+    agent,
+    { present: verdict, hasOther: false, broken: false },
+    { idle, pods, active: 0, started },
+    lead.signal,
+  );
   await clock.advanceAsync(0);
   return report;
 }

@@ -14,17 +14,18 @@ const ORDER: readonly PoolReason[] = [
 ];
 
 /**
- * Why pods of the wanted revision are not ready; undefined while they are merely on their way.
+ * Why pods of a revision are not ready; undefined while they are merely on their way.
  *
+ * @param pods those of the revision
  * @param now Unix milliseconds, by the controller's clock
  */
 export function poolProblem(
-  idle: readonly WarmPod[],
+  pods: readonly WarmPod[],
   startTimeoutSeconds: number,
   now: number,
 ): { reason: PoolReason; message: string } | undefined {
-  const causes = idle
-    .filter(({ current, leaving }) => current && !leaving)
+  const causes = pods
+    .filter(({ leaving }) => !leaving)
     .flatMap((pod) => {
       const early = pod.cause?.reason === 'AgentNotReady' && lateAt(pod, startTimeoutSeconds) > now;
       return pod.cause === undefined || early ? [] : [pod.cause];
@@ -37,9 +38,9 @@ export function poolProblem(
 }
 
 /** When the first of them that is not ready takes too long for it; undefined when none is on its way. */
-export function lateInMs(idle: readonly WarmPod[], startTimeoutSeconds: number, now: number): number | undefined {
-  const ahead = idle
-    .filter(({ current, leaving, ready }) => current && !leaving && !ready)
+export function lateInMs(pods: readonly WarmPod[], startTimeoutSeconds: number, now: number): number | undefined {
+  const ahead = pods
+    .filter(({ leaving, ready }) => !leaving && !ready)
     .map((pod) => lateAt(pod, startTimeoutSeconds) - now)
     .filter((ms) => ms > 0);
   return ahead.length === 0 ? undefined : Math.min(...ahead);
