@@ -5,8 +5,6 @@ import { nodes, pods as podResource } from '../../src/kube/resources.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
-import type { PodScript } from '../cluster/fake-kubelet.ts';
-import type { FakedPod } from '../cluster/fake-pod.ts';
 import { Stage, type Scene, type ScriptOf } from '../support/stage.ts';
 
 /** The warm pool on a real control plane: what is kept, who gets it, and what becomes of it. */
@@ -249,7 +247,7 @@ describe.concurrent('the warm pool', () => {
   test('leaves it serving also where there is room for one pod only', async () => {
     const scene = await stage.scene('lastofone');
     const first = await scene.leader();
-    const calls: ScriptOf = (pod) => ({ ...(brokenOnes as (pod: FakedPod) => PodScript)(pod), bot: { afterMs: 500 } });
+    const calls: ScriptOf = (pod) => ({ ...(brokenOnes)(pod), bot: { afterMs: 500 } });
     await scene.httpAgent('agent', 1, { scaling: { minAgents: 1, maxAgents: 1 } }, calls);
     await scene.kube.warmPods('agent', 1);
     const good = await breakAgent(scene);

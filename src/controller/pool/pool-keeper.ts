@@ -1,6 +1,5 @@
 import type { Agent, AgentSpec } from '../../api/agent.ts';
 import { labels } from '../../api/names.ts';
-import type { AgentReason } from '../../api/reasons.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
 import { isConflict, isNotFound, isOutcomeUnknown, KubeError } from '../../kube/errors.ts';
@@ -16,7 +15,7 @@ import type { PodFactory } from '../pod-factory.ts';
 import { Background } from './background.ts';
 import { PoolMemory, type EndedPod } from './pool-memory.ts';
 import { keepsPool, planPool, type PoolPlan } from './pool-plan.ts';
-import { lateInMs, poolProblem, whyEnded } from './pool-problem.ts';
+import { blamesRevision, lateInMs, poolProblem, problemBefore, whyEnded, type Problem } from './pool-problem.ts';
 import { describeWarmPod, isWarm, type WarmPod } from './warm-pods.ts';
 
 /** Requests for pools that may be under way at one time, of all Agents and of one: sessions come first. */
@@ -38,11 +37,6 @@ export interface PoolReport {
   /** Why pods are not ready that should be. */
   problem?: Problem;
   requeueAfterMs?: number;
-}
-
-interface Problem {
-  reason: AgentReason;
-  message: string;
 }
 
 /** What an Agent's pool is made of. */
@@ -197,7 +191,7 @@ export class PoolKeeper {
     const known = this.#pools.get(agentKey);
     if (known?.revision === revision) return known;
     const memory = (): PoolMemory => new PoolMemory({ clock: this.#clock, random: this.#random });
-    const pool = { revision, present: memory(), instead: memory(), broken: brokenBefore(agent, revision) };
+    const pool = { revision, present: memory(), instead: memory(), broken: problemBefore(agent, revision) };
     this.#pools.set(agentKey, pool);
     return pool;
   }
@@ -328,17 +322,4 @@ export class PoolKeeper {
     this.#logger.warn({ err: error, agent: agentKey, pod: pod.metadata.name }, 'cannot delete a warm pod');
     return DELETE_AGAIN_MS;
   }
-}
-
-/** What a leader before this one has found out of this revision. */
-function brokenBefore({ status }: Agent, revision: string): Problem | undefined {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  if (status?.revision !== revision || ready?.status !== 'False') return undefined;
-  const reason = ready.reason as AgentReason;
-  return blamesRevision(reason) ? { reason, message: ready.message } : undefined;
-}
-
-/** A quota says nothing of a revision: the last good one would only take the room that the present one waits for. */
-function blamesRevision(reason: AgentReason): boolean {
-  return reason !== 'QuotaExceeded';
 }

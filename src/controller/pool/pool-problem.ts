@@ -1,8 +1,15 @@
-import type { PoolReason } from '../../api/reasons.ts';
+import type { Agent } from '../../api/agent.ts';
+import type { AgentReason, PoolReason } from '../../api/reasons.ts';
 import type { Pod } from '../../kube/objects.ts';
 import { sessionRecord, supervisorTerminated } from '../../pods/session-record.ts';
 import { disruptionOf, neverStarted } from '../session-outcome.ts';
 import { lateAt, type WarmPod } from './warm-pods.ts';
+
+/** Why pods are not ready that should be. */
+export interface Problem {
+  reason: AgentReason;
+  message: string;
+}
 
 /** The worst first: what only a person can remove. */
 const ORDER: readonly PoolReason[] = [
@@ -35,6 +42,19 @@ export function poolProblem(
     if (found !== undefined) return { reason, message: `a warm pod: ${found.message}` };
   }
   return undefined;
+}
+
+/** What a leader before this one has found out of this revision. */
+export function problemBefore({ status }: Agent, revision: string): Problem | undefined {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (status?.revision !== revision || ready?.status !== 'False') return undefined;
+  const reason = ready.reason as AgentReason;
+  return blamesRevision(reason) ? { reason, message: ready.message } : undefined;
+}
+
+/** A quota says nothing of a revision: the last good one would only take the room that the present one waits for. */
+export function blamesRevision(reason: AgentReason): boolean {
+  return reason !== 'QuotaExceeded';
 }
 
 /** When the first of them that is not ready takes too long for it; undefined when none is on its way. */
