@@ -92,7 +92,10 @@ export class AgentLoop {
     const verdict = agent && this.#judge(agent);
     // What the Agent's status says. A template that was refused a while ago is tried again all the same.
     const shown = verdict && withRefusal(verdict, this.#starter.refusalOf(key));
-    const { pool: wanted, idle, lastReady } = this.#choose(key, agent, verdict, signal);
+    const chosen = this.#choose(key, agent, verdict, signal);
+    // It comes again as soon as that is known.
+    if (chosen === 'loading') return settleInMs === undefined ? {} : { requeueAfterMs: Math.max(1, settleInMs) };
+    const { pool: wanted, idle, lastReady } = chosen;
     // What Sessions get: that of the last good revision, where the present one cannot start.
     const served = wanted?.instead ?? verdict;
     const refused = served && withRefusal(served, this.#starter.refusalOf(key));
@@ -155,7 +158,7 @@ export class AgentLoop {
     agent: Agent | undefined,
     verdict: AgentVerdict | undefined,
     signal: AbortSignal,
-  ): { pool?: PoolOf; lastReady?: string | undefined; idle: WarmPod[] } {
+  ): { pool?: PoolOf; lastReady?: string | undefined; idle: WarmPod[] } | 'loading' {
     if (agent === undefined || verdict?.ok !== true) return { idle: [] };
     const idle = this.#pool.idle(key, verdict.revision);
     const lastReady = this.#lastGood.revisionOf(key, agent);
@@ -164,6 +167,7 @@ export class AgentLoop {
     const hasOther = lastReady !== undefined && lastReady !== verdict.revision;
     const broken = hasOther && this.#pool.isBroken(key, agent, verdict, idle);
     const instead = broken ? this.#lastGood.insteadOf(key, agent, verdict, signal) : undefined;
+    if (instead === 'loading') return instead;
     const pool = { present: verdict, hasOther, broken, instead };
     return { pool, lastReady, idle: instead ? this.#pool.idle(key, instead.revision, verdict.revision) : idle };
   }

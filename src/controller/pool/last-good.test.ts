@@ -85,7 +85,7 @@ async function recorded(image = 'good'): Promise<string> {
 }
 
 /** What serves instead of this Agent, once it has been asked for and read. */
-async function instead(agent: Agent): Promise<Serving | undefined> {
+async function instead(agent: Agent): Promise<Serving | 'loading' | undefined> {
   lastGood.insteadOf(KEY, agent, judge(agent), signal);
   await clock.advanceAsync(0);
   return lastGood.insteadOf(KEY, agent, judge(agent), signal);
@@ -116,11 +116,13 @@ describe('the last good revision', () => {
     });
   });
 
-  it('is read once', async () => {
+  it('is read once, and waited for', async () => {
     const good = await recorded();
     lastGood = start();
     requests = [];
     const broken = (image: string) => agentOf({ image }, { lastReadyRevision: good });
+    for (let i = 0; i < 2; i += 1)
+      expect(lastGood.insteadOf(KEY, broken('broken:1'), judge(broken('broken:1')), signal)).toBe('loading');
     await instead(broken('broken:1'));
     await instead(broken('broken:2'));
     expect(requests).toEqual([`get echo-${good}`]);
@@ -156,11 +158,13 @@ describe('the last good revision', () => {
     lastGood = start();
     const kept = [...stored];
     requests = [];
+    woken = 0;
     spoil();
     const broken = agentOf({ image: 'broken' }, { lastReadyRevision: good });
     expect(await instead(broken)).toBeUndefined();
     expect(await instead(broken)).toBeUndefined();
     expect(requests).toHaveLength(1);
+    expect(woken).toBe(1);
     stored = new Map(kept);
     woken = 0;
     await clock.advanceAsync(60_000);

@@ -22,11 +22,12 @@ interface Memory {
   uid: string;
   /** The revision that is on record; its Agent's status may not say so yet. */
   recorded?: string;
-  /** What the record of this revision holds. */
-  loaded?: { revision: string; pods: object };
+  /** What the record of this revision holds; undefined where that cannot be found out. */
+  loaded?: { revision: string; pods: object | undefined };
   /** An object never changes. */
   judged?: { agent: Agent; pods: object; verdict: AgentVerdict };
-  busy: boolean;
+  /** What is under way, or has failed a moment ago, by what would be complained about. */
+  busy: Set<string>;
   /** What has been complained about. */
   said: Set<string>;
 }
@@ -73,20 +74,31 @@ export class LastGood {
     });
   }
 
-  /** The last good revision of an Agent whose present one cannot start, once it is known; undefined where it is of no help. */
-  insteadOf(agentKey: string, agent: Agent, present: Serving, signal: AbortSignal): Serving | undefined {
+  /**
+   * The last good revision of an Agent whose present one cannot start; undefined where it is of no help.
+   *
+   * @returns `loading` while nobody knows yet, which is not for long
+   */
+  insteadOf(agentKey: string, agent: Agent, present: Serving, signal: AbortSignal): Serving | 'loading' | undefined {
     const revision = this.revisionOf(agentKey, agent);
     if (revision === undefined) return undefined;
     const memory = this.#memoryOf(agentKey, agent);
-    if (memory.loaded?.revision !== revision) {
+    const { loaded } = memory;
+    const isTried = loaded?.revision === revision;
+    if (loaded === undefined || !isTried || loaded.pods === undefined) {
       this.#run(agentKey, memory, signal, `cannot read the last good revision, ${revision}`, async () => {
-        memory.loaded = { revision, pods: await this.#load(agentKey, revision) };
+        try {
+          memory.loaded = { revision, pods: await this.#load(agentKey, revision) };
+        } catch (error) {
+          memory.loaded = { revision, pods: undefined };
+          throw error;
+        }
       });
-      return undefined;
+      return isTried ? undefined : 'loading';
     }
-    const verdict = this.#judge(agent, memory, memory.loaded.pods);
+    const verdict = this.#judge(agent, memory, loaded.pods);
     if (!verdict.ok)
-      this.#say(agentKey, memory, `cannot use the last good revision, ${revision}`, { reason: verdict.message });
+      this.#say(agentKey, memory.said, `cannot use the last good revision, ${revision}`, { reason: verdict.message });
     return verdict.ok && verdict.revision !== present.revision && verdict.spec.protocol === 'Http'
       ? verdict
       : undefined;
@@ -100,7 +112,7 @@ export class LastGood {
   #memoryOf(agentKey: string, { metadata: { uid } }: Agent): Memory {
     const known = this.#memories.get(agentKey);
     if (known?.uid === uid) return known;
-    const memory: Memory = { uid, busy: false, said: new Set() };
+    const memory: Memory = { uid, busy: new Set(), said: new Set() };
     this.#memories.set(agentKey, memory);
     return memory;
   }
@@ -142,27 +154,33 @@ export class LastGood {
     return pods;
   }
 
-  /** Does it, one thing of an Agent at a time. What fails is said once, and tried again now and then. */
-  #run(agentKey: string, memory: Memory, signal: AbortSignal, complaint: string, task: () => Promise<void>): void {
-    if (memory.busy) return;
-    memory.busy = true;
-    const done = (): void => {
-      memory.busy = false;
-      this.#wake(agentKey);
-    };
+  /** Does it beside the loop, and wakes that then. What fails is said once, and tried again now and then. */
+  #run(
+    agentKey: string,
+    { busy, said }: Memory,
+    signal: AbortSignal,
+    complaint: string,
+    task: () => Promise<void>,
+  ): void {
+    if (busy.has(complaint)) return;
+    busy.add(complaint);
     this.#background.run(agentKey, async () => {
       if (signal.aborted) return;
       try {
         await task();
-        done();
+        busy.delete(complaint);
       } catch (error) {
-        this.#say(agentKey, memory, complaint, { err: error });
-        this.#clock.setTimeout(done, AGAIN_MS);
+        this.#say(agentKey, said, complaint, { err: error });
+        this.#clock.setTimeout(() => {
+          busy.delete(complaint);
+          this.#wake(agentKey);
+        }, AGAIN_MS);
       }
+      this.#wake(agentKey);
     });
   }
 
-  #say(agentKey: string, { said }: Memory, complaint: string, why: object): void {
+  #say(agentKey: string, said: Set<string>, complaint: string, why: object): void {
     if (said.has(complaint)) return;
     said.add(complaint);
     this.#logger.warn({ ...why, agent: agentKey }, complaint);
