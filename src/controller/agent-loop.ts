@@ -165,7 +165,7 @@ export class AgentLoop {
     const isReady = idle.some(({ current, ready, usable }) => current && ready && usable);
     if (isReady && lastReady !== verdict.revision) this.#lastGood.record(key, agent, verdict, signal);
     const hasOther = lastReady !== undefined && lastReady !== verdict.revision;
-    const broken = hasOther && this.#pool.isBroken(key, agent, verdict, idle);
+    const broken = hasOther && this.#pool.isBroken(key, agent, verdict, isReady);
     const instead = broken ? this.#lastGood.insteadOf(key, agent, verdict, signal) : undefined;
     if (instead === 'loading') return instead;
     const pool = { present: verdict, hasOther, broken, instead };

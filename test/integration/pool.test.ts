@@ -247,7 +247,7 @@ describe.concurrent('the warm pool', () => {
   test('leaves it serving also where there is room for one pod only', async () => {
     const scene = await stage.scene('lastofone');
     const first = await scene.leader();
-    const calls: ScriptOf = (pod) => ({ ...(brokenOnes)(pod), bot: { afterMs: 500 } });
+    const calls: ScriptOf = (pod) => ({ ...brokenOnes(pod), bot: { afterMs: 500 } });
     await scene.httpAgent('agent', 1, { scaling: { minAgents: 1, maxAgents: 1 } }, calls);
     await scene.kube.warmPods('agent', 1);
     const good = await breakAgent(scene);

@@ -432,7 +432,10 @@ describe('a present revision that cannot start', () => {
   const present = of(BROKEN_REVISION);
   const stuck = (name: string): Pod =>
     makeWarmPod(name, { ready: false, revision: BROKEN_REVISION, agent: waitingNow('ErrImagePull') });
-  const isBroken = (): boolean => keeper.isBroken(KEY, agent, present, keeper.idle(KEY, BROKEN_REVISION));
+  const isBroken = (): boolean => {
+    const isReady = keeper.idle(KEY, BROKEN_REVISION).some(({ current, ready, usable }) => current && ready && usable);
+    return keeper.isBroken(KEY, agent, present, isReady);
+  };
 
   /** One look, as the agent loop takes it while another revision was the last that was ready. */
   async function look(instead?: Serving): Promise<PoolReport> {
@@ -493,6 +496,6 @@ describe('a present revision that cannot start', () => {
     have(stuck('stuck'));
     await look();
     expect(isBroken()).toBe(true);
-    expect(keeper.isBroken(KEY, agent, of('rev-4'), [])).toBe(false);
+    expect(keeper.isBroken(KEY, agent, of('rev-4'), false)).toBe(false);
   });
 });

@@ -135,14 +135,13 @@ export class PoolKeeper {
   }
 
   /**
-   * Whether the present revision of an Agent cannot start.
+   * Whether the present revision of an Agent cannot start, as far as its pool has shown.
    *
-   * @param idle its pods that wait, as they are for the present revision
+   * @param isReady whether a pod of it is, which ends that
    */
-  isBroken(agentKey: string, agent: Agent, present: Serving, idle: readonly WarmPod[]): boolean {
+  isBroken(agentKey: string, agent: Agent, present: Serving, isReady: boolean): boolean {
     const pool = this.#poolOf(agentKey, agent, present.revision);
-    const starts = idle.some(({ current, ready, usable }) => current && ready && usable);
-    if (starts || !keepsPool(present.spec)) pool.broken = undefined;
+    if (isReady || !keepsPool(present.spec)) pool.broken = undefined;
     return pool.broken !== undefined;
   }
 
