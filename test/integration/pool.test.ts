@@ -238,8 +238,11 @@ describe.concurrent('the warm pool', () => {
     }
     // One of the broken revision is kept, to see whether it still is.
     await scene.kube.warmPods('agent', 2);
-    const others = async () => (await waitingPods(scene)).filter((pod) => revisionOf(pod) !== good).length;
-    await expect.poll(others, { timeout: 30_000 }).toBe(1);
+    await waitFor(async () => (await waitingPods(scene)).filter((pod) => revisionOf(pod) !== good).length === 1, {
+      what: 'one pod of the broken revision to be tried',
+      timeoutMs: 30_000,
+      intervalMs: 100,
+    });
     await repairAgent(scene, 2);
     expect((await scene.replay()).violations).toEqual([]);
   });
