@@ -14,7 +14,8 @@ import type { AgentStatusWriter } from './agent-status-writer.ts';
 import { forEachBounded } from './bounded.ts';
 import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
-import type { PoolKeeper, PoolReport } from './pool/pool-keeper.ts';
+import type { LastGood } from './pool/last-good.ts';
+import type { PoolKeeper, PoolOf, PoolReport } from './pool/pool-keeper.ts';
 import { isWarm, type WarmPod } from './pool/warm-pods.ts';
 import { isSpent } from './session-retry.ts';
 import type { SessionStarter } from './session-starter.ts';
@@ -38,6 +39,7 @@ export class AgentLoop {
   readonly #statusWriter: AgentStatusWriter;
   readonly #verdicts: Verdicts;
   readonly #pool: PoolKeeper;
+  readonly #lastGood: LastGood;
   readonly #platform: Platform;
   readonly #metrics: ControllerMetrics;
   readonly #clock: Clock;
@@ -55,6 +57,7 @@ export class AgentLoop {
     statusWriter: AgentStatusWriter;
     verdicts: Verdicts;
     pool: PoolKeeper;
+    lastGood: LastGood;
     platform: Platform;
     metrics: ControllerMetrics;
     clock: Clock;
@@ -66,6 +69,7 @@ export class AgentLoop {
     this.#statusWriter = deps.statusWriter;
     this.#verdicts = deps.verdicts;
     this.#pool = deps.pool;
+    this.#lastGood = deps.lastGood;
     this.#platform = deps.platform;
     this.#metrics = deps.metrics;
     this.#clock = deps.clock;
@@ -88,14 +92,20 @@ export class AgentLoop {
     const verdict = agent && this.#judge(agent);
     // What the Agent's status says. A template that was refused a while ago is tried again all the same.
     const shown = verdict && withRefusal(verdict, this.#starter.refusalOf(key));
+    const chosen = this.#choose(key, agent, verdict, signal);
+    // It comes again as soon as that is known.
+    if (chosen === 'loading') return settleInMs === undefined ? {} : { requeueAfterMs: Math.max(1, settleInMs) };
+    const { pool: wanted, idle, lastReady } = chosen;
+    // What Sessions get: that of the last good revision, where the present one cannot start.
+    const served = wanted?.instead ?? verdict;
+    const refused = served && withRefusal(served, this.#starter.refusalOf(key));
     const refusal =
-      shown?.ok === false && verdict?.ok === true && !this.#starter.mayProbe(key) ? shown.message : undefined;
+      refused?.ok === false && served?.ok === true && !this.#starter.mayProbe(key) ? refused.message : undefined;
     const livePods = this.#livePods(key);
-    const idle = verdict?.ok === true ? this.#pool.idle(key, verdict.revision) : [];
     const tellPositions =
       this.#clock.monotonic() - (this.#positionsToldAt.get(key) ?? -Infinity) >= TELL_POSITIONS_EVERY_MS;
     const plan = planAgent({
-      agent: stateOf(agent, verdict, refusal),
+      agent: stateOf(agent, served, refusal),
       sessions: open,
       livePods,
       idle,
@@ -114,10 +124,10 @@ export class AgentLoop {
     const bounds = { limit: PARALLEL, signal };
     const status = this.#carryOutStatuses(plan, passed, bounds);
     const heldMs = this.#starter.heldMs(key);
-    if (agent !== undefined && verdict?.ok === true && heldMs <= 0)
-      this.#starter.begin(key, agent, verdict, plan.start, signal);
-    const pool = this.#keepPool(key, agent, verdict, { plan, idle, livePods }, signal);
-    const counted = this.#report(key, agent, shown, plan, pool);
+    if (agent !== undefined && served?.ok === true && heldMs <= 0)
+      this.#starter.begin(key, agent, served, plan.start, signal);
+    const pool = this.#keepPool(key, agent, wanted, { plan, idle, livePods }, signal);
+    const counted = this.#report(key, agent, shown, plan, pool, lastReady);
     const results = await Promise.allSettled([status, counted]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     const countsInMs = await counted;
@@ -140,6 +150,26 @@ export class AgentLoop {
     const verdict = this.#judged.get(agent) ?? judgeAgent(agent, this.#platform);
     this.#judged.set(agent, verdict);
     return verdict;
+  }
+
+  /** Which revision Sessions get, and what waits for them. */
+  #choose(
+    key: string,
+    agent: Agent | undefined,
+    verdict: AgentVerdict | undefined,
+    signal: AbortSignal,
+  ): { pool?: PoolOf; lastReady?: string | undefined; idle: WarmPod[] } | 'loading' {
+    if (agent === undefined || verdict?.ok !== true) return { idle: [] };
+    const idle = this.#pool.idle(key, verdict.revision);
+    const lastReady = this.#lastGood.revisionOf(key, agent);
+    const isReady = idle.some(({ current, ready, usable }) => current && ready && usable);
+    if (isReady && lastReady !== verdict.revision) this.#lastGood.record(key, agent, verdict, signal);
+    const hasOther = lastReady !== undefined && lastReady !== verdict.revision;
+    const broken = hasOther && this.#pool.isBroken(key, agent, verdict, isReady);
+    const instead = broken ? this.#lastGood.insteadOf(key, agent, verdict, signal) : undefined;
+    if (instead === 'loading') return instead;
+    const pool = { present: verdict, hasOther, broken, instead };
+    return { pool, lastReady, idle: instead ? this.#pool.idle(key, instead.revision, verdict.revision) : idle };
   }
 
   /** A request without a clear reply: once it can no longer be carried out, a fresh read says what became of it. */
@@ -210,18 +240,18 @@ export class AgentLoop {
   #keepPool(
     key: string,
     agent: Agent | undefined,
-    verdict: AgentVerdict | undefined,
+    wanted: PoolOf | undefined,
     { plan, idle, livePods }: { plan: AgentPlan; idle: readonly WarmPod[]; livePods: readonly LivePod[] },
     signal: AbortSignal,
   ): PoolReport | undefined {
     if (agent === undefined) this.#pool.drop(key);
-    if (agent === undefined || verdict?.ok !== true) return undefined;
+    if (agent === undefined || wanted === undefined) return undefined;
     const claimed = new Set(plan.start.map(({ pod }) => pod?.metadata.uid));
     const made = plan.start.filter(({ pod }) => pod === undefined).length;
     return this.#pool.keep(
       key,
       agent,
-      verdict,
+      wanted,
       {
         idle: idle.filter(({ pod }) => !claimed.has(pod.metadata.uid)),
         pods: livePods.length + made,
@@ -256,6 +286,7 @@ export class AgentLoop {
     verdict: AgentVerdict | undefined,
     plan: AgentPlan,
     pool: PoolReport | undefined,
+    lastReady: string | undefined,
   ): Promise<number | undefined> {
     const { namespace, name } = splitKey(key);
     const counts = { active: plan.active, queued: plan.queued, warm: pool?.warm ?? 0 };
@@ -263,13 +294,14 @@ export class AgentLoop {
       this.#metrics.forgetAgent({ namespace, agent: name });
       this.#statusWriter.forget(key);
       this.#starter.forget(key);
+      this.#lastGood.forget(key);
       return undefined;
     }
     this.#metrics.setAgent(
       { namespace, agent: name },
       { ...counts, maxAgents: verdict.ok ? verdict.spec.scaling.maxAgents : 0 },
     );
-    return this.#statusWriter.write(key, agent, verdict, counts, pool);
+    return this.#statusWriter.write(key, agent, verdict, { ...counts, lastReady }, pool);
   }
 }
 

@@ -4,7 +4,7 @@ import { agentSpec, type AgentSpecInput } from '../api/agent.ts';
 import type { Session } from '../api/session.ts';
 import { planAgent, type AgentPlan, type AgentView } from './agent-plan.ts';
 import type { WarmPod } from './pool/warm-pods.ts';
-import { makeIdle, waitingNow, REVISION } from './testing/http-objects.ts';
+import { BROKEN_REVISION, makeIdle, waitingNow, REVISION } from './testing/http-objects.ts';
 import { at, boundStatus, EPOCH, LIMITS, makeSession } from './testing/objects.ts';
 
 function serving(maxAgents: number, spec: Partial<AgentSpecInput> = {}): AgentView['agent'] {
@@ -101,6 +101,16 @@ describe('pods that wait', () => {
   it('serve also when they are of an earlier revision, unless they are not ready', () => {
     expect(given(plan(1, sessions(1), pods(1, { revision: 'rev-1' })))).toEqual([['s00', 'p0']]);
     expect(plan(1, sessions(1), pods(1, { revision: 'rev-1', ready: false })).start).toEqual([]);
+  });
+
+  it('serve not when they only try a revision that cannot start: a pod of the last good one is made', () => {
+    const probe = pods(1, { revision: BROKEN_REVISION, ready: false });
+    expect(given(plan(3, sessions(2), [...pods(1, {}, 'good'), ...probe]))).toEqual([
+      ['s00', 'good0'],
+      ['s01', undefined],
+    ]);
+    // At the cap it waits for the place of the probe.
+    expect(plan(1, sessions(1), probe)).toMatchObject({ start: [], statuses: [], waiting: 1 });
   });
 
   it('serve no Session of protocol Process: they are left from before', () => {

@@ -11,7 +11,8 @@ import { checkTemplate } from '../pods/template-checks.ts';
 /** What can be said of an Agent by looking at its spec. */
 export type AgentVerdict =
   | { ok: true; spec: AgentSpec; template: TemplateSpec; revision: string }
-  | { ok: false; reject: RejectReason; reason: AgentReason; message: string };
+  /** `revision`: of the pods that Kubernetes refuses. */
+  | { ok: false; reject: RejectReason; reason: AgentReason; message: string; revision?: string };
 
 /** An Agent whose Sessions can be started. */
 export type Serving = Extract<AgentVerdict, { ok: true }>;
@@ -48,9 +49,10 @@ export function withRefusal(
   refusal: { revision: string; message: string } | undefined,
 ): AgentVerdict {
   if (!verdict.ok || refusal?.revision !== verdict.revision) return verdict;
-  return no('AgentInvalid', 'InvalidSpec', `Kubernetes refuses its pods: ${refusal.message}`);
+  const { revision, message } = refusal;
+  return { ...no('AgentInvalid', 'InvalidSpec', `Kubernetes refuses its pods: ${message}`), revision };
 }
 
-function no(reject: RejectReason, reason: AgentReason, message: string): AgentVerdict {
-  return { ok: false, reject, reason, message };
+function no(reject: RejectReason, reason: AgentReason, message: string) {
+  return { ok: false as const, reject, reason, message };
 }

@@ -33,7 +33,7 @@ export class AgentStatusWriter {
     key: string,
     agent: Agent,
     verdict: AgentVerdict,
-    counts: AgentCounts,
+    counts: AgentCounts & { lastReady?: string | undefined },
     pool?: PoolReport,
   ): Promise<number | undefined> {
     const before = agent.status;

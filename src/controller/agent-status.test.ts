@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { agentSpec, type Agent, type AgentStatus } from '../api/agent.ts';
-import { agentStatus } from './agent-status.ts';
+import { agentStatus, isMoreThanCounts } from './agent-status.ts';
 import type { PoolReport } from './pool/pool-keeper.ts';
 import { EPOCH, makeAgent } from './testing/objects.ts';
 
@@ -9,7 +9,7 @@ const unschedulable = { reason: 'Unschedulable', message: 'a warm pod: 0/3 nodes
 
 function statusOf(pool: Partial<PoolReport>, before?: AgentStatus): AgentStatus {
   const agent: Agent = { ...makeAgent(), ...(before && { status: before }) };
-  const report = { target: 3, warm: 3, ready: 3, outdated: 0, ...pool };
+  const report = { target: 3, warm: 3, ready: 3, outdated: 0, instead: false, ...pool };
   return agentStatus(agent, verdict, { active: 0, queued: 0, warm: report.warm, pool: report }, EPOCH);
 }
 
@@ -41,9 +41,41 @@ describe('whether an Agent is ready', () => {
     expect(readyOf(again)).toEqual(readyOf(first));
   });
 
+  it('says that the revision before serves meanwhile, as soon as it does, and does not change its mind with every pod', () => {
+    const first = statusOf({ ready: 0, warm: 0, problem: unschedulable });
+    expect(readyOf(first)?.message).not.toContain('until then');
+    const then = statusOf({ ready: 0, warm: 0, problem: unschedulable, instead: true }, first);
+    expect(readyOf(then)?.message).toBe(
+      'a warm pod: 0/3 nodes are available; until then Sessions get pods of the revision before',
+    );
+    const again = statusOf({ ready: 0, warm: 2, outdated: 1, problem: unschedulable, instead: true }, then);
+    expect(again.conditions).toEqual(then.conditions);
+  });
+
+  it('says so also of a revision that Kubernetes refuses', () => {
+    const refused = { ok: false, reject: 'AgentInvalid', reason: 'InvalidSpec', message: 'no', revision: 'r' } as const;
+    const pool = { target: 1, warm: 1, ready: 0, outdated: 0, instead: true };
+    const status = agentStatus(makeAgent(), refused, { active: 0, queued: 0, warm: 1, pool }, EPOCH);
+    expect(readyOf(status)?.message).toBe('no; until then Sessions get pods of the revision before');
+    expect(status.revision).toBe('r');
+  });
+
   it('tells of another problem', () => {
     const first = statusOf({ ready: 1, problem: unschedulable });
     const other = statusOf({ ready: 1, problem: { reason: 'ImagePullFailed', message: 'a warm pod: gone' } }, first);
     expect(readyOf(other)).toMatchObject({ message: 'ImagePullFailed: a warm pod: gone' });
+  });
+});
+
+describe('the last revision that was ready', () => {
+  const counts = { active: 0, queued: 0, warm: 0 };
+
+  it('is written as soon as it is known, and stays', () => {
+    const before = agentStatus(makeAgent(), verdict, counts, EPOCH);
+    const after = agentStatus({ ...makeAgent(), status: before }, verdict, { ...counts, lastReady: 'rev-2' }, EPOCH);
+    expect(after.lastReadyRevision).toBe('rev-2');
+    expect(isMoreThanCounts(before, after)).toBe(true);
+    const later = agentStatus({ ...makeAgent(), status: after }, verdict, counts, EPOCH);
+    expect(later).toEqual(after);
   });
 });

@@ -6,6 +6,9 @@ import { setCondition } from '../kube/conditions.ts';
 import type { PoolReport } from './pool/pool-keeper.ts';
 import type { AgentVerdict } from './agent-state.ts';
 
+/** Ends the message of an Agent whose present revision cannot start. */
+const MEANWHILE = '; until then Sessions get pods of the revision before';
+
 export interface AgentCounts {
   active: number;
   queued: number;
@@ -19,16 +22,21 @@ export interface AgentCounts {
 export function agentStatus(
   agent: Agent,
   verdict: AgentVerdict,
-  { pool, ...counts }: AgentCounts & { pool?: PoolReport | undefined },
+  { pool, lastReady, ...counts }: AgentCounts & { pool?: PoolReport | undefined; lastReady?: string | undefined },
   now: number,
 ): AgentStatus {
   const generation = agent.metadata.generation ?? 0;
   const [ready, reason, wording] = readiness(verdict, pool);
   const known = agent.status?.conditions?.find(({ type }) => type === 'Ready');
   // The kubelet words the same problem in ever new ways: the first wording stays.
-  const isKnown = known?.reason === reason && (!ready || problemIn(known.message) === problemIn(wording));
+  const isKnown =
+    known?.reason === reason &&
+    (ready
+      ? problemIn(known.message) === problemIn(wording)
+      : pool?.instead !== true || known.message.endsWith(MEANWHILE));
   const message = verdict.ok && isKnown ? known.message : wording;
   const rollout = rolloutOf(pool);
+  const lastReadyRevision = lastReady ?? agent.status?.lastReadyRevision;
   let conditions: readonly Condition[] = agent.status?.conditions ?? [];
   const set = (type: AgentConditionType, isTrue: boolean, why: AgentReason, text: string): void => {
     const entry = {
@@ -49,7 +57,8 @@ export function agentStatus(
     activeSessions: counts.active,
     queuedSessions: counts.queued,
     warm: counts.warm,
-    ...(verdict.ok && { revision: verdict.revision }),
+    ...(verdict.revision !== undefined && { revision: verdict.revision }),
+    ...(lastReadyRevision !== undefined && { lastReadyRevision }),
   };
 }
 
@@ -57,12 +66,12 @@ function readiness(
   verdict: AgentVerdict,
   pool: PoolReport | undefined,
 ): [ready: boolean, reason: AgentReason, message: string] {
-  if (!verdict.ok) return [false, verdict.reason, verdict.message];
+  if (!verdict.ok) return [false, verdict.reason, `${verdict.message}${pool?.instead === true ? MEANWHILE : ''}`];
   // A paused Agent is what its owner asked for, so it is Ready: a rollout that waits for it must not hang.
   if (verdict.spec.paused) return [true, 'Paused', 'the Agent is paused and refuses new Sessions'];
   if (pool?.problem === undefined) return [true, 'Ready', 'Sessions can be started'];
   if (pool.ready > 0) return [true, 'PoolIncomplete', `${pool.problem.reason}: ${pool.problem.message}`];
-  const meanwhile = pool.warm > 0 ? '; until then Sessions get pods of the revision before' : '';
+  const meanwhile = pool.instead || pool.warm > 0 ? MEANWHILE : '';
   return [false, pool.problem.reason, `${pool.problem.message}${meanwhile}`];
 }
 
@@ -73,6 +82,8 @@ function problemIn(message: string): string | undefined {
 
 /** What a rollout waits for. A pool that is merely filled up again is none: that would be a status for every session. */
 function rolloutOf(pool: PoolReport | undefined): string | undefined {
+  // Nor is what the revision before does meanwhile.
+  if (pool?.instead === true) return 'no pod of the new revision is ready; the revision before serves until one is';
   if (pool === undefined || pool.outdated === 0) return undefined;
   return `${pool.ready} of ${pool.target} warm pods are of the new revision, ${pool.outdated} of an earlier one wait to be replaced`;
 }
@@ -83,6 +94,7 @@ export function isMoreThanCounts(before: AgentStatus | undefined, after: AgentSt
     before === undefined ||
     before.observedGeneration !== after.observedGeneration ||
     before.revision !== after.revision ||
+    before.lastReadyRevision !== after.lastReadyRevision ||
     JSON.stringify(conditionFacts(before)) !== JSON.stringify(conditionFacts(after))
   );
 }

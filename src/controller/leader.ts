@@ -23,6 +23,7 @@ import { NodeWatch } from './node-watch.ts';
 import { PendingPods } from './pending-pods.ts';
 import { PodBinder } from './pod-binder.ts';
 import { PodFactory } from './pod-factory.ts';
+import { LastGood } from './pool/last-good.ts';
 import { PoolKeeper } from './pool/pool-keeper.ts';
 import { createQueues, enqueueAll, route, type Queues } from './queues.ts';
 import { RetentionLoop } from './retention.ts';
@@ -213,6 +214,8 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     logger,
     wake: (agentKey) => queues.agents.add(agentKey),
   });
+  const wake = (agentKey: string): void => queues.agents.add(agentKey);
+  const lastGood = new LastGood({ api, platform, clock, logger, wake });
   const statusWriter = new AgentStatusWriter({ api, store: caches.agents, announcer, clock });
   const budgets = informers.budgets.store;
   const policies = informers.policies.store;
@@ -225,7 +228,19 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     arrivals,
     guarded: [budgets, policies] as const,
     loops: {
-      agents: new AgentLoop({ api, caches, pending, starter, statusWriter, verdicts, pool, platform, metrics, clock }),
+      agents: new AgentLoop({
+        api,
+        caches,
+        pending,
+        starter,
+        statusWriter,
+        verdicts,
+        pool,
+        lastGood,
+        platform,
+        metrics,
+        clock,
+      }),
       sessions: new SessionLoop({ api, caches, bodies, nodes, deliverer, ledger, announcer, metrics, clock }),
       retention: new RetentionLoop({ api, caches, clock }),
       namespaces: new NamespaceLoop({

@@ -303,6 +303,14 @@ describe('a pod that Kubernetes refuses', () => {
     expect(woken).toEqual([KEY]);
   });
 
+  it('is refused for as long as none of its revision is taken, whatever becomes of another', () => {
+    starter.refused(KEY, 'new', 'Pod is invalid');
+    starter.accepted(KEY, 'old');
+    expect(starter.refusalOf(KEY)).toMatchObject({ revision: 'new' });
+    starter.accepted(KEY, 'new');
+    expect(starter.refusalOf(KEY)).toBeUndefined();
+  });
+
   it('ends the Session where there is no body to be had, and holds no place', async () => {
     const session = makeSession('s', { spec: { bodyFrom: { secretKeyRef: { name: 'none', key: 'body' } } } });
     caches.sessions.replaceAll([session], '1');

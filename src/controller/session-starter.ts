@@ -100,9 +100,9 @@ export class SessionStarter {
     this.#refusals.set(agentKey, { revision, message, at: this.#clock.monotonic() });
   }
 
-  /** Kubernetes has taken a pod of it. */
-  accepted(agentKey: string): void {
-    this.#refusals.delete(agentKey);
+  /** Kubernetes has taken a pod of this revision. */
+  accepted(agentKey: string, revision: string): void {
+    if (this.#refusals.get(agentKey)?.revision === revision) this.#refusals.delete(agentKey);
   }
 
   /** Whether a refused template may be tried again: what made Kubernetes refuse it may have changed. */
@@ -191,7 +191,7 @@ export class SessionStarter {
       if (start.pod !== undefined) return await this.#binder.claim(agentKey, start.pod, warmBinding(common, start));
       const binding: Binding = { ...common, startKind: 'Cold' };
       await this.#binder.create(agentKey, this.#factory.forSession(agent, verdict, binding, body.body), binding);
-      this.accepted(agentKey);
+      this.accepted(agentKey, verdict.revision);
       return true;
     } catch (error) {
       await this.#failed(error, agentKey, verdict, start);

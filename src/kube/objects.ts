@@ -114,6 +114,13 @@ export interface NetworkPolicy extends KubeObject {
   spec: Raw<V1NetworkPolicySpec>;
 }
 
+/** A past state of an object, kept by its controller; never changed. */
+export interface ControllerRevision extends KubeObject {
+  data?: unknown;
+  /** Grows from one to the next of the same owner. */
+  revision: number;
+}
+
 /** What an Event or another object points at. */
 export interface ObjectReference {
   apiVersion?: string;

@@ -1,4 +1,5 @@
 import type {
+  ControllerRevision,
   KubeEvent,
   KubeObject,
   Lease,
@@ -73,6 +74,14 @@ export const networkPolicies: Resource<NetworkPolicy> = {
   version: 'v1',
   plural: 'networkpolicies',
   kind: 'NetworkPolicy',
+  namespaced,
+};
+
+export const controllerRevisions: Resource<ControllerRevision> = {
+  group: 'apps',
+  version: 'v1',
+  plural: 'controllerrevisions',
+  kind: 'ControllerRevision',
   namespaced,
 };
 

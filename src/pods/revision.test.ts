@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { agentSpec, type AgentSpecInput } from '../api/agent.ts';
 import { STRICT_POLICY } from './policy.ts';
-import { revisionOf, type BesideSpec } from './revision.ts';
+import { podPart, revisionOf, withPodPart, type BesideSpec } from './revision.ts';
 
 const supervisor = { image: 'bullpen:1', imagePullPolicy: 'Always' as const, imagePullSecrets: [], resources: {} };
 
@@ -74,4 +74,15 @@ describe('no new revision', () => {
 
 it('can be the value of a label', () => {
   expect(revision()).toMatch(/^[a-z0-9]{10}$/);
+});
+
+describe('the pods of an earlier revision', () => {
+  it('are what they were, within what the Agent says now', () => {
+    const before = agentSpec.parse({ image: 'i:1', env: [{ name: 'A', value: '1' }], scaling: { minAgents: 1 } });
+    const now = agentSpec.parse({ image: 'i:2', secretSet: 's', scaling: { minAgents: 5 }, startTimeoutSeconds: 9 });
+    const both = agentSpec.parse(withPodPart(now, podPart(before)));
+    expect(both).toEqual({ ...before, scaling: now.scaling, startTimeoutSeconds: 9 });
+    const beside = { redeploy: undefined, supervisor, policy: STRICT_POLICY };
+    expect(revisionOf(both, beside)).toBe(revisionOf(before, beside));
+  });
 });

@@ -1,4 +1,4 @@
-import type { AgentSpec } from '../api/agent.ts';
+import type { AgentSpec, AgentSpecInput } from '../api/agent.ts';
 import type { SupervisorSettings } from './http-pod.ts';
 import { shortHash } from './names.ts';
 import type { SessionPodPolicy } from './policy.ts';
@@ -33,12 +33,24 @@ export interface BesideSpec {
   policy: SessionPodPolicy;
 }
 
+/** The part of an Agent's spec that makes its pods. */
+export type PodPart = Omit<AgentSpec, NotInPods>;
+
+export function podPart(spec: AgentSpec): PodPart {
+  return Object.fromEntries(Object.entries(spec).filter(([field]) => !(field in NOT_IN_PODS))) as unknown as PodPart;
+}
+
+/** This spec with the pods of another: scaling, limits and the like stay. */
+export function withPodPart(spec: AgentSpecInput, pods: object): AgentSpecInput {
+  const rest = Object.fromEntries(Object.entries(spec).filter(([field]) => field in NOT_IN_PODS));
+  return { ...pods, ...rest } as AgentSpecInput;
+}
+
 /** The hash of everything that changes the pods of an Agent, independent of the order of keys. */
 export function revisionOf(spec: AgentSpec, { redeploy, supervisor, policy }: BesideSpec): string {
-  const relevant = Object.fromEntries(Object.entries(spec).filter(([field]) => !(field in NOT_IN_PODS)));
   const { runAsNonRoot } = policy;
   const beside = spec.protocol === 'Http' ? { redeploy, supervisor, runAsNonRoot } : { redeploy };
-  return shortHash(canonicalJson({ ...relevant, beside }), 10);
+  return shortHash(canonicalJson({ ...podPart(spec), beside }), 10);
 }
 
 function canonicalJson(value: unknown): string {

@@ -93,6 +93,30 @@ describe.concurrent('an agent in a waiting pod', () => {
     await kube.when(agents, 'imageless', 'Ready', (latest) => ready(latest)?.status === 'True');
   });
 
+  it('of a new image that cannot be pulled leaves the one before serving, also for more sessions than pods of it waited', async () => {
+    await bullpen.echoAgent('broken-later', one);
+    await bullpen.warmPods('broken-later', 1);
+    const good = await kube.when(
+      agents,
+      'broken-later',
+      'good',
+      ({ status }) => status?.lastReadyRevision !== undefined,
+    );
+    await kube.patchAgent('broken-later', { image: 'localhost/bullpen-test/nowhere:1' });
+    await kube.when(agents, 'broken-later', 'served by the revision before', (agent) =>
+      (ready(agent)?.message ?? '').endsWith('until then Sessions get pods of the revision before'),
+    );
+    await whenNotReady('broken-later', 'ImagePullFailed');
+    for (const name of ['broken-later-1', 'broken-later-2', 'broken-later-3']) {
+      await bullpen.warmPods('broken-later', 1);
+      await kube.createSession(name, { agent: 'broken-later', body: '{"seconds": 0}' });
+      const { status } = await kube.sessionInPhase(name, 'Ended');
+      expect(status).toMatchObject({ reason: 'Completed', startKind: 'Warm' });
+      const pod = await kube.pod(status?.podName ?? '');
+      expect(pod.metadata.labels?.['bullpen.dev/revision']).toBe(good.status?.lastReadyRevision);
+    }
+  });
+
   it('that is never ready shows in the Agent, and a session waits no longer than its start timeout', async () => {
     const never = `import { createServer } from 'node:http';
       process.once('SIGTERM', () => process.exit(0));

@@ -5,7 +5,7 @@ import { nodes, pods as podResource } from '../../src/kube/resources.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
-import { Stage, type Scene } from '../support/stage.ts';
+import { Stage, type Scene, type ScriptOf } from '../support/stage.ts';
 
 /** The warm pool on a real control plane: what is kept, who gets it, and what becomes of it. */
 let stage: Stage;
@@ -15,6 +15,7 @@ beforeAll(async () => {
 afterAll(() => stage?.close());
 
 const STAYS = {};
+const revisionOf = ({ metadata }: Pod): string => metadata.labels?.['bullpen.dev/revision'] ?? '';
 const names = (pods: readonly Pod[]): string[] => pods.map(({ metadata }) => metadata.name).sort();
 
 async function agentWhen(scene: Scene, what: string, holds: (agent: Agent) => boolean): Promise<Agent> {
@@ -155,7 +156,138 @@ describe.concurrent('the warm pool', () => {
       expect(metadata.labels?.['bullpen.dev/revision']).toBe(status?.revision);
   });
 
-  test('leaves the last good revision serving when the new one does not start, and says why', async () => {
+  /** Pods of an image that cannot be pulled, and others that stay. */
+  const brokenOnes: ScriptOf = (pod) =>
+    pod.spec.initContainers?.some(({ image }) => image?.startsWith('broken:'))
+      ? { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }
+      : STAYS;
+
+  /** Breaks an Agent that runs well, and waits until its pool says so and has turned to the revision before, which is returned. */
+  async function breakAgent(scene: Scene): Promise<string> {
+    const before = await agentWhen(
+      scene,
+      'has a good revision',
+      ({ status }) => status?.lastReadyRevision !== undefined,
+    );
+    await patchAgent(scene, { spec: { image: 'broken:1' } });
+    const after = await agentWhen(scene, 'serves the revision before', (found) =>
+      (condition(found, 'Reconciling')?.message ?? '').includes('the revision before serves'),
+    );
+    expect(condition(after, 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'ImagePullFailed',
+      message: expect.stringMatching(/no such image.*until then Sessions get pods of the revision before$/) as string,
+    });
+    expect(after.status?.lastReadyRevision).toBe(before.status?.revision);
+    return before.status?.revision ?? '';
+  }
+
+  /** Repairs it, and waits until only pods of the new revision wait, so many. */
+  async function repairAgent(scene: Scene, count: number): Promise<void> {
+    await patchAgent(scene, { spec: { image: 'good:2' } });
+    const { status } = await agentWhen(
+      scene,
+      'is ready again and has rolled',
+      (found) =>
+        condition(found, 'Ready')?.status === 'True' &&
+        condition(found, 'Reconciling')?.status === 'False' &&
+        found.status?.lastReadyRevision === found.status?.revision,
+    );
+    await waitFor(
+      async () => {
+        const waiting = await waitingPods(scene);
+        return waiting.length === count && waiting.every((pod) => revisionOf(pod) === status?.revision);
+      },
+      { what: 'the pool to be of the new revision', timeoutMs: 30_000, intervalMs: 100 },
+    );
+  }
+
+  async function waitingPods(scene: Scene): Promise<Pod[]> {
+    const { items } = await scene.kube.api.list(podResource, {
+      namespace: scene.namespace,
+      labelSelector: 'bullpen.dev/state=warm',
+    });
+    return items;
+  }
+
+  /** Sessions one after the other; each runs on a pod of this revision. */
+  async function startsOn(scene: Scene, revision: string, names: string[], startKind: string): Promise<void> {
+    for (const name of names) {
+      await scene.kube.createSession(name, { agent: 'agent' });
+      const { status } = await scene.kube.sessionInPhase(name, 'Running', 'Ended', 'Rejected');
+      expect(status).toMatchObject({ phase: 'Running', startKind });
+      expect(revisionOf(await scene.kube.pod(status?.podName ?? ''))).toBe(revision);
+    }
+  }
+
+  test('leaves the last good revision serving, for as many Sessions as come and over a change of the leader, until a good one rolls', async () => {
+    const scene = await stage.scene('lastgood');
+    const first = await scene.leader();
+    await scene.httpAgent('agent', 8, { scaling: { minAgents: 2, maxAgents: 8 } }, brokenOnes);
+    await scene.kube.warmPods('agent', 2);
+    const good = await breakAgent(scene);
+    for (const name of ['a', 'b', 'c']) {
+      await scene.kube.warmPods('agent', 2);
+      await startsOn(scene, good, [name], 'Warm');
+    }
+    await first.kill();
+    await scene.leader();
+    for (const name of ['d', 'e']) {
+      await scene.kube.warmPods('agent', 2);
+      await startsOn(scene, good, [name], 'Warm');
+    }
+    // One of the broken revision is kept, to see whether it still is.
+    await scene.kube.warmPods('agent', 2);
+    await waitFor(async () => (await waitingPods(scene)).filter((pod) => revisionOf(pod) !== good).length === 1, {
+      what: 'one pod of the broken revision to be tried',
+      timeoutMs: 30_000,
+      intervalMs: 100,
+    });
+    await repairAgent(scene, 2);
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+
+  test('leaves it serving also where there is room for one pod only', async () => {
+    const scene = await stage.scene('lastofone');
+    const first = await scene.leader();
+    const calls: ScriptOf = (pod) => ({ ...brokenOnes(pod), bot: { afterMs: 500 } });
+    await scene.httpAgent('agent', 1, { scaling: { minAgents: 1, maxAgents: 1 } }, calls);
+    await scene.kube.warmPods('agent', 1);
+    const good = await breakAgent(scene);
+    for (const name of ['a', 'b', 'c']) {
+      const [pod] = await scene.kube.warmPods('agent', 1);
+      await startsOn(scene, good, [name], 'Warm');
+      expect((await scene.kube.session(name)).status?.podName).toBe(pod?.metadata.name);
+      await scene.settled([name]);
+    }
+    const [kept] = await scene.kube.warmPods('agent', 1);
+    await first.kill();
+    const second = await scene.leader();
+    await scene.kube.createSession('d', { agent: 'agent' });
+    const { status } = await scene.kube.sessionInPhase('d', 'Running');
+    expect(status?.podName).toBe(kept?.metadata.name);
+    await scene.settled(['d']);
+    await repairAgent(scene, 1);
+    expect(second.tail(1000)).not.toContain('cannot');
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+
+  test('makes cold starts of the last good revision, too', async () => {
+    const scene = await stage.scene('lastcold');
+    await scene.leader();
+    await scene.httpAgent('agent', 6, { scaling: { minAgents: 1, maxAgents: 6 } }, brokenOnes);
+    await scene.kube.warmPods('agent', 1);
+    const good = await breakAgent(scene);
+    await scene.kube.warmPods('agent', 1);
+    const made = await scene.burst('agent', 3);
+    const running = await Promise.all(made.map((name) => scene.kube.sessionInPhase(name, 'Running')));
+    expect(running.map(({ status }) => status?.startKind).sort()).toContain('Cold');
+    for (const { status } of running) expect(revisionOf(await scene.kube.pod(status?.podName ?? ''))).toBe(good);
+    await repairAgent(scene, 1);
+    expect((await scene.replay()).violations).toEqual([]);
+  });
+
+  test('says why the new revision does not start, and gives Sessions the pods of the one before', async () => {
     const scene = await stage.scene('broken');
     await scene.leader();
     await scene.httpAgent('agent', 5, { scaling: { minAgents: 2, maxAgents: 5 } }, (pod) =>

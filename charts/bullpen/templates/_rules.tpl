@@ -21,6 +21,10 @@
 - apiGroups: ['']
   resources: [pods]
   verbs: [get, list, watch, create, patch, delete]
+# What the pods of an Agent's last good revisions were made of. They are never changed.
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [get, list, create, delete]
 # The one that a Session names in bodyFrom: is it labelled as a body, and small enough? Secrets are never listed.
 - apiGroups: ['']
   resources: [secrets]

@@ -11,9 +11,9 @@ import type { Serving } from '../agent-state.ts';
 import { podIndexes, type Caches } from '../caches.ts';
 import { PendingPods } from '../pending-pods.ts';
 import { PodFactory } from '../pod-factory.ts';
-import { makeNode, makeWarmPod, REVISION } from '../testing/http-objects.ts';
+import { BROKEN_REVISION, makeNode, makeWarmPod, REVISION, waitingNow } from '../testing/http-objects.ts';
 import { at, EPOCH, makeAgent, NAMESPACE } from '../testing/objects.ts';
-import { PoolKeeper, type PoolReport } from './pool-keeper.ts';
+import { PoolKeeper, type PoolOf, type PoolReport } from './pool-keeper.ts';
 
 const KEY = `${NAMESPACE}/echo`;
 const quota = () => errorFromAnswer('create', 403, 'pods "p" is forbidden: exceeded quota: small', undefined);
@@ -104,7 +104,7 @@ beforeEach(() => {
     kids: () => ['c1'],
     refusals: {
       refused: (...said) => refusals.push(said.join(' ')),
-      accepted: (agentKey) => refusals.push(`${agentKey} accepted`),
+      accepted: (...said) => refusals.push(`${said.join(' ')} accepted`),
     },
     clock,
     // Spread over all values, so that names differ; its mean is what backoffs see.
@@ -130,7 +130,13 @@ async function keep(scaling: NonNullable<AgentSpecInput['scaling']>, started = 0
   const inCache = caches.pods.list();
   const unseen = pending.ofAgent(KEY).filter(({ name }) => !caches.pods.has(`${NAMESPACE}/${name}`));
   const pods = inCache.length + unseen.length;
-  const report = keeper.keep(KEY, agent, verdict, { idle, pods, active: 0, started }, lead.signal);
+  const report = keeper.keep(
+    KEY,
+    agent,
+    { present: verdict, hasOther: false, broken: false },
+    { idle, pods, active: 0, started },
+    lead.signal,
+  );
   await clock.advanceAsync(0);
   return report;
 }
@@ -218,7 +224,7 @@ describe('a pod that Kubernetes refuses', () => {
     expect(refusals).toEqual([expect.stringMatching(/^team-a\/echo rev-2 .*Pod is invalid$/)]);
     clock.advance(60_000);
     await keep({ minAgents: 1, maxAgents: 10 });
-    expect(refusals.at(-1)).toBe('team-a/echo accepted');
+    expect(refusals.at(-1)).toBe(`team-a/echo ${REVISION} accepted`);
   });
 
   it('blames nobody where the quota is used up', async () => {
@@ -412,5 +418,84 @@ describe('what is said of a pool', () => {
   it('comes again when a pod will have taken too long', async () => {
     have(makeWarmPod('a', { ready: false }));
     expect((await keep({ minAgents: 1, maxAgents: 1 })).requeueAfterMs).toBe(120_000);
+  });
+});
+
+describe('a present revision that cannot start', () => {
+  const scaling = { minAgents: 2, maxAgents: 5 };
+  const of = (revision: string): Serving => ({
+    ok: true,
+    spec: agentSpec.parse({ image: 'i', scaling }),
+    template: {},
+    revision,
+  });
+  const present = of(BROKEN_REVISION);
+  const stuck = (name: string): Pod =>
+    makeWarmPod(name, { ready: false, revision: BROKEN_REVISION, agent: waitingNow('ErrImagePull') });
+  const isBroken = (): boolean => {
+    const isReady = keeper.idle(KEY, BROKEN_REVISION).some(({ current, ready, usable }) => current && ready && usable);
+    return keeper.isBroken(KEY, agent, present, isReady);
+  };
+
+  /** One look, as the agent loop takes it while another revision was the last that was ready. */
+  async function look(instead?: Serving): Promise<PoolReport> {
+    const pool: PoolOf = { present, hasOther: true, broken: isBroken(), instead };
+    const idle = keeper.idle(KEY, (instead ?? present).revision, instead && present.revision);
+    const report = keeper.keep(KEY, agent, pool, { idle, pods: idle.length, active: 0, started: 0 }, lead.signal);
+    await clock.advanceAsync(0);
+    return report;
+  }
+
+  it('is found out, looked at again at once, and remembered until a pod of it is ready', async () => {
+    have(makeWarmPod('good'), stuck('stuck'));
+    expect(isBroken()).toBe(false);
+    expect(await look()).toMatchObject({ requeueAfterMs: 1, problem: { reason: 'ImagePullFailed' } });
+    have(makeWarmPod('good'), makeWarmPod('made', { ready: false, revision: BROKEN_REVISION }));
+    expect(isBroken()).toBe(true);
+    expect(await look(of(REVISION))).toMatchObject({ instead: true, ready: 0, problem: { reason: 'ImagePullFailed' } });
+    have(makeWarmPod('good'), withVersion(makeWarmPod('made', { revision: BROKEN_REVISION }), '6'));
+    expect(isBroken()).toBe(false);
+    expect((await look()).problem).toBeUndefined();
+  });
+
+  it('is known to the next leader by the status of the Agent, and not when that is about another', () => {
+    const condition = { type: 'Ready', status: 'False', reason: 'ImagePullFailed', message: 'm' } as const;
+    const conditions = [{ ...condition, lastTransitionTime: at(0), observedGeneration: 1 }];
+    agent = { ...agent, status: { revision: 'rev-0', conditions } };
+    expect(isBroken()).toBe(false);
+    keeper.drop(KEY);
+    agent = { ...agent, status: { revision: BROKEN_REVISION, conditions } };
+    expect(isBroken()).toBe(true);
+  });
+
+  it('is not blamed for a quota', async () => {
+    creating = [() => Promise.reject(quota()), () => Promise.reject(quota())];
+    await look();
+    expect((await look()).problem).toMatchObject({ reason: 'QuotaExceeded' });
+    expect(isBroken()).toBe(false);
+  });
+
+  it('is tried on with one pod, ever more slowly, while good ones are made at once', async () => {
+    creating = [() => Promise.reject(invalid())];
+    await look(of(REVISION));
+    expect(created).toHaveLength(3);
+    expect(refusals).toEqual([
+      expect.stringMatching(`${BROKEN_REVISION} .*Pod is invalid$`),
+      `${KEY} ${REVISION} accepted`,
+      `${KEY} ${REVISION} accepted`,
+    ]);
+    for (const pod of caches.pods.list()) caches.pods.applyWatch('DELETED', pod);
+    await look(of(REVISION));
+    expect(created).toHaveLength(5);
+    clock.advance(60_000);
+    await look(of(REVISION));
+    expect(created).toHaveLength(6);
+  });
+
+  it('leaves the next one with a clean slate', async () => {
+    have(stuck('stuck'));
+    await look();
+    expect(isBroken()).toBe(true);
+    expect(keeper.isBroken(KEY, agent, of('rev-4'), false)).toBe(false);
   });
 });

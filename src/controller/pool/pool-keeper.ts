@@ -1,6 +1,5 @@
-import type { Agent } from '../../api/agent.ts';
+import type { Agent, AgentSpec } from '../../api/agent.ts';
 import { labels } from '../../api/names.ts';
-import type { PoolReason } from '../../api/reasons.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
 import { isConflict, isNotFound, isOutcomeUnknown, KubeError } from '../../kube/errors.ts';
@@ -15,8 +14,8 @@ import { creationFailure } from '../pod-creation.ts';
 import type { PodFactory } from '../pod-factory.ts';
 import { Background } from './background.ts';
 import { PoolMemory, type EndedPod } from './pool-memory.ts';
-import { planPool, type PoolPlan } from './pool-plan.ts';
-import { lateInMs, poolProblem, whyEnded } from './pool-problem.ts';
+import { keepsPool, planPool, type PoolPlan } from './pool-plan.ts';
+import { blamesRevision, lateInMs, poolProblem, problemBefore, whyEnded, type Problem } from './pool-problem.ts';
 import { describeWarmPod, isWarm, type WarmPod } from './warm-pods.ts';
 
 /** Requests for pools that may be under way at one time, of all Agents and of one: sessions come first. */
@@ -33,15 +32,39 @@ export interface PoolReport {
   /** Ready pods of the wanted revision. */
   ready: number;
   outdated: number;
+  /** Whether Sessions get pods of the last good revision, because the present one cannot start. */
+  instead: boolean;
   /** Why pods are not ready that should be. */
-  problem?: { reason: PoolReason; message: string };
+  problem?: Problem;
   requeueAfterMs?: number;
+}
+
+/** What an Agent's pool is made of. */
+export interface PoolOf {
+  /** What the Agent says now. */
+  present: Serving;
+  /** Whether another one was the last that could start. */
+  hasOther: boolean;
+  /** Whether the present one cannot, so that nothing good is to go for it. */
+  broken: boolean;
+  /** What Sessions get instead, where it is known. */
+  instead?: Serving | undefined;
+}
+
+/** What is remembered of the pool of one revision of an Agent. */
+interface Pool {
+  revision: string;
+  present: PoolMemory;
+  /** Of the revision that serves instead. */
+  instead: PoolMemory;
+  /** Why pods of the present revision cannot start. It stays until one is ready: a pod that has just been made says nothing. */
+  broken: Problem | undefined;
 }
 
 /** Tells of a pod template that Kubernetes refused, or took after all. */
 export interface Refusals {
   refused(agentKey: string, revision: string, message: string): void;
-  accepted(agentKey: string): void;
+  accepted(agentKey: string, revision: string): void;
 }
 
 /** Keeps as many pods waiting as an Agent wants. What it does runs beside the agent loop, so that no session waits for it. */
@@ -57,7 +80,7 @@ export class PoolKeeper {
   readonly #logger: Logger;
   readonly #wake: (agentKey: string) => void;
   readonly #background = new Background(PARALLEL);
-  readonly #memories = new Map<string, PoolMemory>();
+  readonly #pools = new Map<string, Pool>();
   /** An object in a cache never changes: what was found out of a pod holds until something else is there, or is wanted. */
   readonly #described = new WeakMap<Pod, { node: Node | undefined; wanted: string; warm: WarmPod }>();
   /** Pods whose deletion is under way, by uid. */
@@ -88,10 +111,15 @@ export class PoolKeeper {
     this.#wake = deps.wake;
   }
 
-  /** The pods of an Agent that wait and whose claim is not under way. */
-  idle(agentKey: string, revision: string): WarmPod[] {
+  /**
+   * The pods of an Agent that wait and whose claim is not under way.
+   *
+   * @param revision that Sessions are to get
+   * @param probed the present one, where that is another and cannot start
+   */
+  idle(agentKey: string, revision: string, probed?: string): WarmPod[] {
     const kids = this.#kids();
-    const wanted = [revision, ...kids].join();
+    const wanted = [revision, probed ?? '', ...kids].join();
     const claimed = new Set(this.#pending.ofAgent(agentKey).map(({ name }) => name));
     return this.#caches.pods
       .byIndex(INDEX.liveByAgent, agentKey)
@@ -100,10 +128,21 @@ export class PoolKeeper {
         const node = this.#caches.nodes.get(pod.spec?.nodeName ?? '');
         const known = this.#described.get(pod);
         const isKnown = known?.node === node && known?.wanted === wanted;
-        const warm = isKnown ? known.warm : describeWarmPod(pod, { revision, kids, node });
+        const warm = isKnown ? known.warm : describeWarmPod(pod, { revision, probed, kids, node });
         if (!isKnown) this.#described.set(pod, { node, wanted, warm });
         return this.#removing.has(pod.metadata.uid) ? { ...warm, leaving: true, usable: false } : warm;
       });
+  }
+
+  /**
+   * Whether the present revision of an Agent cannot start, as far as its pool has shown.
+   *
+   * @param isReady whether a pod of it is, which ends that
+   */
+  isBroken(agentKey: string, agent: Agent, present: Serving, isReady: boolean): boolean {
+    const pool = this.#poolOf(agentKey, agent, present.revision);
+    if (isReady || !keepsPool(present.spec)) pool.broken = undefined;
+    return pool.broken !== undefined;
   }
 
   /**
@@ -115,31 +154,45 @@ export class PoolKeeper {
   keep(
     agentKey: string,
     agent: Agent,
-    verdict: Serving,
+    { present, hasOther, broken, instead }: PoolOf,
     view: { idle: readonly WarmPod[]; pods: number; active: number; started: number },
     signal: AbortSignal,
   ): PoolReport {
-    const memory = this.#memories.get(agentKey) ?? new PoolMemory({ clock: this.#clock, random: this.#random });
-    this.#memories.set(agentKey, memory);
-    const { spec } = verdict;
+    const pool = this.#poolOf(agentKey, agent, present.revision);
+    const { spec, revision } = instead ?? present;
+    const { started, ...counts } = view;
     const creating = this.#pending.ofAgent(agentKey).filter(({ sessionUid }) => sessionUid === undefined).length;
-    const plan = planPool({ spec, idle: view.idle, creating, pods: view.pods, active: view.active });
-    memory.look({ started: view.started, ready: plan.ready, ended: this.#ended(agentKey, verdict.revision) });
-    const surplus = memory.cooledDown(plan.surplus.length, spec.scaling.cooldownSeconds);
+    const plan = planPool({ spec, creating, ...counts, broken, instead: instead !== undefined });
+    const ready = instead === undefined ? plan.ready : 0;
+    pool.present.look({ started, ready, ended: this.#ended(agentKey, present.revision) });
+    if (instead) pool.instead.look({ started, ready: plan.ready, ended: this.#ended(agentKey, revision) });
+    const surplus = pool.present.cooledDown(plan.surplus.length, spec.scaling.cooldownSeconds);
     for (const { pod } of [...plan.remove, ...plan.surplus.slice(0, surplus)]) this.#remove(agentKey, pod);
-    const held = plan.create > 0 && !memory.mayCreate();
-    if (plan.create > 0 && !held) {
-      memory.creates();
-      for (let count = 0; count < plan.create; count += 1) this.#create(agentKey, agent, verdict, memory, signal);
-    }
-    return this.#report(plan, view.idle, memory, { held, startTimeoutSeconds: spec.startTimeoutSeconds });
+    const wakes = [
+      this.#fill(agentKey, agent, present, pool.present, instead ? plan.probes : plan.create, signal),
+      instead && this.#fill(agentKey, agent, instead, pool.instead, plan.create, signal),
+    ];
+    const report = this.#report(pool, plan, view.idle, { ready, broken, instead: instead !== undefined, wakes, spec });
+    // It has just turned out so; the next look is about the other.
+    const turned = hasOther && !broken && pool.broken !== undefined;
+    return turned ? { ...report, requeueAfterMs: 1 } : report;
   }
 
   /** The Agent is gone: what waited for its sessions goes too. */
   drop(agentKey: string): void {
-    this.#memories.delete(agentKey);
+    this.#pools.delete(agentKey);
     for (const pod of this.#caches.pods.byIndex(INDEX.liveByAgent, agentKey))
       if (isWarm(pod) && pod.metadata.deletionTimestamp === undefined) this.#remove(agentKey, pod);
+  }
+
+  /** What another revision was remembered for says nothing of this one. */
+  #poolOf(agentKey: string, agent: Agent, revision: string): Pool {
+    const known = this.#pools.get(agentKey);
+    if (known?.revision === revision) return known;
+    const memory = (): PoolMemory => new PoolMemory({ clock: this.#clock, random: this.#random });
+    const pool = { revision, present: memory(), instead: memory(), broken: problemBefore(agent, revision) };
+    this.#pools.set(agentKey, pool);
+    return pool;
   }
 
   #ended(agentKey: string, revision: string): EndedPod[] {
@@ -150,24 +203,48 @@ export class PoolKeeper {
   }
 
   #report(
+    pool: Pool,
     plan: PoolPlan,
     idle: readonly WarmPod[],
-    memory: PoolMemory,
-    { held, startTimeoutSeconds }: { held: boolean; startTimeoutSeconds: number },
+    seen: { ready: number; broken: boolean; instead: boolean; wakes: (number | undefined)[]; spec: AgentSpec },
   ): PoolReport {
+    const { ready, instead } = seen;
+    const { startTimeoutSeconds } = seen.spec;
     const now = this.#clock.now();
-    const problem =
-      plan.target > plan.ready ? (memory.problem ?? poolProblem(idle, startTimeoutSeconds, now)) : undefined;
-    const wakes = [memory.wakeAfterMs(held), lateInMs(idle, startTimeoutSeconds, now)];
+    const pods = idle.filter(({ current, probe }) => (instead ? probe : current));
+    const found =
+      plan.target > ready ? (pool.present.problem ?? poolProblem(pods, startTimeoutSeconds, now)) : undefined;
+    if (ready > 0) pool.broken = undefined;
+    else if (found !== undefined && blamesRevision(found.reason)) pool.broken = found;
+    const problem = found ?? (seen.broken ? pool.broken : undefined);
+    const wakes = [...seen.wakes, lateInMs(pods, startTimeoutSeconds, now)];
     const wake = Math.min(...wakes.filter((ms) => ms !== undefined));
     return {
       target: plan.target,
-      warm: idle.filter(({ ready, usable }) => ready && usable).length,
-      ready: plan.ready,
+      warm: idle.filter(({ ready: isReady, usable }) => isReady && usable).length,
+      ready,
       outdated: plan.outdated,
+      instead,
       ...(problem && { problem }),
       ...(Number.isFinite(wake) && { requeueAfterMs: wake }),
     };
+  }
+
+  /** Makes so many pods, if it may now; returns when to look again. */
+  #fill(
+    agentKey: string,
+    agent: Agent,
+    verdict: Serving,
+    memory: PoolMemory,
+    count: number,
+    signal: AbortSignal,
+  ): number | undefined {
+    const held = count > 0 && !memory.mayCreate();
+    if (count > 0 && !held) {
+      memory.creates();
+      for (let made = 0; made < count; made += 1) this.#create(agentKey, agent, verdict, memory, signal);
+    }
+    return memory.wakeAfterMs(held);
   }
 
   #create(agentKey: string, agent: Agent, verdict: Serving, memory: PoolMemory, signal: AbortSignal): void {
@@ -186,7 +263,7 @@ export class PoolKeeper {
         this.#caches.pods.writeThrough(await this.#api.create(podResource, namespace, pod));
         this.#pending.settled(ref);
         memory.created();
-        this.#refusals.accepted(agentKey);
+        this.#refusals.accepted(agentKey, verdict.revision);
       } catch (error) {
         if (isOutcomeUnknown(error)) this.#pending.unknown(ref);
         else this.#pending.settled(ref);

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { agentSpec, type AgentSpecInput } from '../../api/agent.ts';
-import { makeIdle, REVISION, runningNow } from '../testing/http-objects.ts';
+import { BROKEN_REVISION, makeIdle, REVISION, runningNow } from '../testing/http-objects.ts';
 import { at } from '../testing/objects.ts';
-import { planPool, poolTarget, type PoolPlan, type PoolView } from './pool-plan.ts';
+import { keepsPool, planPool, poolTarget, type PoolPlan, type PoolView } from './pool-plan.ts';
 import type { WarmPod } from './warm-pods.ts';
 
 type Scaling = NonNullable<AgentSpecInput['scaling']>;
@@ -205,10 +205,77 @@ describe('a new revision', () => {
   });
 });
 
+describe('a present revision that cannot start', () => {
+  const broken = (count: number, options: Parameters<typeof makeIdle>[1] = {}): WarmPod[] =>
+    Array.from({ length: count }, (_, i) =>
+      makeIdle(`broken-${i}`, { ready: false, revision: BROKEN_REVISION, ...options }),
+    );
+  const instead = (scaling: Scaling, idle: WarmPod[], view: Partial<PoolView> = {}): PoolPlan =>
+    plan(scaling, idle, { broken: true, instead: true, ...view });
+
+  it('leaves the pool to the last good one, which is filled up to its target', () => {
+    expect(instead({ minAgents: 3, maxAgents: 10 }, [...ready(1), ...broken(1)])).toMatchObject({
+      target: 3,
+      create: 2,
+      probes: 0,
+      remove: [],
+    });
+  });
+
+  it('has one pod, as a probe: others go, and where there is none one is made', () => {
+    const scaling = { minAgents: 2, maxAgents: 10 };
+    expect(named(instead(scaling, [...ready(2), ...broken(3)]).remove)).toEqual(['broken-1', 'broken-2']);
+    expect(instead(scaling, ready(2))).toMatchObject({ probes: 1, create: 0, remove: [] });
+    expect(instead(scaling, ready(2), { creating: 1 }).probes).toBe(0);
+    expect(instead(scaling, [...ready(2), ...broken(1, { metadata: { deletionTimestamp: at(2) } })]).probes).toBe(0);
+    expect(instead(scaling, [...ready(2), ...broken(1, { node: 'silent' })]).probes).toBe(1);
+  });
+
+  it('has no probe where no pod is wanted', () => {
+    expect(instead({ minAgents: 0, maxAgents: 3 }, []).probes).toBe(0);
+    expect(named(instead({ minAgents: 0, maxAgents: 3 }, broken(1)).remove)).toEqual(['broken-0']);
+  });
+
+  it('has a probe at the cap only beside a good pod that is ready, and never in the place of the only one', () => {
+    expect(instead({ minAgents: 3, maxAgents: 3 }, ready(2))).toMatchObject({ probes: 1, create: 0 });
+    expect(instead({ minAgents: 3, maxAgents: 3 }, [...ready(2), ...broken(1)])).toMatchObject({
+      create: 0,
+      remove: [],
+    });
+    expect(instead({ minAgents: 1, maxAgents: 1 }, ready(1))).toMatchObject({ probes: 0, create: 0, remove: [] });
+    expect(instead({ minAgents: 1, maxAgents: 1 }, [])).toMatchObject({ probes: 0, create: 1 });
+    expect(instead({ minAgents: 1, maxAgents: 2 }, [])).toMatchObject({ probes: 1, create: 1 });
+  });
+
+  it('gives its place at the cap to a good one when none is ready, unless one is on its way', () => {
+    expect(named(instead({ minAgents: 1, maxAgents: 1 }, broken(1)).remove)).toEqual(['broken-0']);
+    expect(named(instead({ minAgents: 3, maxAgents: 3 }, broken(1), { active: 2 }).remove)).toEqual(['broken-0']);
+    expect(instead({ minAgents: 3, maxAgents: 3 }, [...starting(1), ...broken(1)], { active: 1 }).remove).toEqual([]);
+    const going = broken(1, { metadata: { deletionTimestamp: at(2) } });
+    expect(instead({ minAgents: 1, maxAgents: 1 }, going)).toMatchObject({ create: 0, remove: [] });
+  });
+
+  it('takes no pod away that is ready, also where the last good one is not known', () => {
+    const full = { minAgents: 1, maxAgents: 1 };
+    expect(plan(full, earlier(1)).remove).toHaveLength(1);
+    expect(plan(full, earlier(1), { broken: true }).remove).toEqual([]);
+    expect(instead(full, earlier(1)).remove).toEqual([]);
+    expect(plan(full, [makeIdle('silent', { node: 'silent' })], { broken: true }).remove).toHaveLength(1);
+  });
+
+  it('is nothing to wait for where no pod ever waits', () => {
+    expect(keepsPool(specOf({ minAgents: 1 }))).toBe(true);
+    expect(keepsPool(specOf({ buffer: { percent: 1 } }))).toBe(true);
+    expect(keepsPool(specOf({}))).toBe(false);
+    expect(keepsPool(specOf({ minAgents: 1 }, { paused: true }))).toBe(false);
+    expect(keepsPool(specOf({}, { protocol: 'Process' }))).toBe(false);
+  });
+});
+
 describe('whatever a pool looks like', () => {
   const pod = fc.record({
     ready: fc.boolean(),
-    revision: fc.constantFrom(REVISION, 'rev-1'),
+    revision: fc.constantFrom(REVISION, 'rev-1', BROKEN_REVISION),
     keys: fc.constantFrom('c1', 'c1', 'c1', 'other'),
     metadata: fc.constantFrom({}, {}, { deletionTimestamp: at(2) }),
     readySince: fc.nat(9),
@@ -221,16 +288,18 @@ describe('whatever a pool looks like', () => {
       busy: fc.nat(6),
       maxAgents: fc.nat(15),
       minAgents: fc.nat(15),
+      mode: fc.constantFrom({}, { broken: true }, { broken: true, instead: true }),
     })
     .filter(({ minAgents, maxAgents }) => minAgents <= maxAgents);
 
   it('there are never more pods than maxAgents by what it makes, and never more removed than there are', () => {
     fc.assert(
-      fc.property(views, ({ pods, creating, busy, maxAgents, minAgents }) => {
+      fc.property(views, ({ pods, creating, busy, maxAgents, minAgents, mode }) => {
         const idle = pods.map((options, i) => makeIdle(`p${i}`, options));
         const all = idle.length + creating + busy;
-        const planned = plan({ minAgents, maxAgents }, idle, { creating, active: busy, pods: all });
-        if (planned.create > 0) expect(all + planned.create).toBeLessThanOrEqual(maxAgents);
+        const planned = plan({ minAgents, maxAgents }, idle, { creating, active: busy, pods: all, ...mode });
+        const made = planned.create + planned.probes;
+        if (made > 0) expect(all + made).toBeLessThanOrEqual(maxAgents);
         const gone = [...planned.remove, ...planned.surplus];
         expect(new Set(gone).size).toBe(gone.length);
         expect(gone.every(({ leaving }) => !leaving)).toBe(true);
@@ -243,6 +312,10 @@ describe('whatever a pool looks like', () => {
         const kept = idle.filter((each) => !each.leaving && (each.ready || !each.usable) && !gone.includes(each));
         const blocked = planned.create === 0 && all >= maxAgents && planned.remove.length === 1;
         if (missed.length > 0 && !blocked) expect(kept.length).toBeGreaterThanOrEqual(planned.target);
+        // Of those that are ready, so many stay as are wanted while there is a problem.
+        const good = idle.filter((each) => each.ready && each.usable);
+        const left = good.filter((each) => !gone.includes(each));
+        if (mode.broken) expect(left.length).toBeGreaterThanOrEqual(Math.min(good.length, planned.target));
       }),
     );
   });
@@ -268,6 +341,42 @@ describe('whatever a pool looks like', () => {
         }
         expect(idle).toHaveLength(poolTarget(specOf({ minAgents, maxAgents }), busy));
         expect(idle.every(({ current, ready: isReady, usable }) => current && isReady && usable)).toBe(true);
+      }),
+    );
+  });
+
+  it('it comes to rest with good pods and one that shows whether the present revision still cannot start', () => {
+    fc.assert(
+      fc.property(views, ({ pods, busy, maxAgents, minAgents }) => {
+        // None of the present revision becomes ready.
+        let idle = pods.map((options, i) =>
+          makeIdle(`p${i}`, { ...options, ready: options.ready && options.revision !== BROKEN_REVISION }),
+        );
+        let rests = false;
+        for (let round = 0; round < 60 && !rests; round += 1) {
+          const view = { active: busy, pods: idle.length + busy, broken: true, instead: true };
+          const planned = plan({ minAgents, maxAgents }, idle, view);
+          const gone = new Set([...planned.remove, ...planned.surplus]);
+          const left = idle.filter((each) => !gone.has(each) && !each.leaving);
+          const fresh = Array.from({ length: planned.create }, (_, i) => makeIdle(`made-${round}-${i}`));
+          const probes = Array.from({ length: planned.probes }, () =>
+            makeIdle(`probe-${round}`, { ready: false, revision: BROKEN_REVISION }),
+          );
+          const next = [...left, ...fresh, ...probes].map((each) =>
+            each.current && each.usable && !each.ready ? makeIdle(each.pod.metadata.name) : each,
+          );
+          rests = next.length === idle.length && next.every((each, i) => each === idle[i]);
+          idle = next;
+        }
+        expect(rests).toBe(true);
+        const target = poolTarget(specOf({ minAgents, maxAgents }), busy);
+        const room = maxAgents - busy;
+        const good = idle.filter(({ ready: isReady, usable }) => isReady && usable).length;
+        const probes = idle.filter(({ probe }) => probe).length;
+        // At the cap the probe has a place of the pool, but not the only one.
+        expect(good).toBeGreaterThanOrEqual(Math.min(target, Math.max(1, room - 1)));
+        expect(probes).toBeLessThanOrEqual(1);
+        if (target > 0 && room > target) expect(probes).toBe(1);
       }),
     );
   });

@@ -5,7 +5,10 @@ import type { WarmPod } from './warm-pods.ts';
  * How many pods wait for Sessions of an Agent, and which go.
  *
  * Wanted are `minAgents`, or more while sessions run (`buffer`), never so many that an Agent could have more than `maxAgents` pods.
- * Pods of an earlier revision stay until as many of the wanted one are ready: if that never is, the last good one goes on serving.
+ * Pods of an earlier revision stay until as many of the wanted one are ready.
+ *
+ * While pods of the Agent's present revision cannot start, the wanted one is the last that could. Then one pod of the present one is
+ * kept beside it, as a probe: what it lacks may be there later. At the cap it has its place for as long as a good one is ready.
  */
 export interface PoolView {
   spec: AgentSpec;
@@ -17,6 +20,10 @@ export interface PoolView {
   pods: number;
   /** Sessions that are admitted and not over. */
   active: number;
+  /** The present revision cannot start: no pod that is ready goes for it. */
+  broken?: boolean;
+  /** The spec is that of the last good revision, which serves instead. */
+  instead?: boolean;
 }
 
 export interface PoolPlan {
@@ -26,6 +33,8 @@ export interface PoolPlan {
   ready: number;
   /** Pods to make now. */
   create: number;
+  /** Pods of the present revision to make now, as probes: one or none. */
+  probes: number;
   /** Pods that nobody needs: of an earlier revision, or of no use. */
   remove: WarmPod[];
   /** Pods of the wanted revision beyond the target, the least useful first: they go after the cooldown. */
@@ -37,11 +46,13 @@ export interface PoolPlan {
 /** Pods of one Agent that may be starting at one time: a part of the pool, and at least so many. */
 const STARTING = { least: 10, part: 0.5 };
 
-export function planPool({ spec, idle, creating, pods, active }: PoolView): PoolPlan {
+export function planPool(view: PoolView): PoolPlan {
+  const { spec, idle, creating, pods, active, broken = false, instead = false } = view;
   const target = poolTarget(spec, active);
   const staying = idle.filter(({ leaving, useless }) => !leaving && !useless);
   const current = staying.filter((pod) => pod.usable && pod.current);
-  const others = staying.filter((pod) => !pod.usable || !pod.current);
+  const probe = instead && target > 0 ? staying.find((pod) => pod.usable && pod.probe) : undefined;
+  const others = staying.filter((pod) => pod !== probe && (!pod.usable || !pod.current));
   const ready = current.filter((pod) => pod.ready).length;
 
   // They are kept for as long as they may be missed: ready ones of an earlier revision, and those on a node that is silent.
@@ -58,16 +69,26 @@ export function planPool({ spec, idle, creating, pods, active }: PoolView): Pool
   const missing = target - current.length - creating;
   const room = spec.scaling.maxAgents - pods;
   const pace = Math.max(STARTING.least, Math.ceil(target * STARTING.part)) - starting;
-  const create = Math.max(0, Math.min(missing, room, pace));
+  const serves = ready > 0 || kept.some((pod) => pod.ready && pod.usable);
+  const probes =
+    instead &&
+    target > 0 &&
+    creating === 0 &&
+    !idle.some((pod) => pod.probe && !pod.silent) &&
+    room > (serves ? 0 : Math.max(0, missing))
+      ? 1
+      : 0;
+  const create = Math.max(0, Math.min(missing, room - probes, pace));
   // At the cap nothing new can start unless something old makes room: one, and the next when the new one is ready.
   const blocked =
     missing > 0 && room <= 0 && starting <= 0 && remove.length === 0 && !idle.some(({ leaving }) => leaving);
-  const first = leastUseful[0];
-  if (blocked && first !== undefined) remove.push(first);
+  const first = probe !== undefined && !serves ? probe : leastUseful[0];
+  if (blocked && first !== undefined && !(broken && first.ready && first.usable)) remove.push(first);
   return {
     target,
     ready,
     create,
+    probes,
     remove,
     surplus: current.length > target ? [...current].sort(leastUsefulFirst).slice(0, current.length - target) : [],
     outdated: others.filter((pod) => !pod.current).length,
@@ -76,6 +97,11 @@ export function planPool({ spec, idle, creating, pods, active }: PoolView): Pool
 
 function partition<T>(items: readonly T[], holds: (item: T) => boolean): [yes: T[], no: T[]] {
   return [items.filter(holds), items.filter((item) => !holds(item))];
+}
+
+/** Whether an Agent ever has pods wait. */
+export function keepsPool({ scaling: { minAgents, buffer }, paused, protocol }: AgentSpec): boolean {
+  return !paused && protocol === 'Http' && Math.max(minAgents, buffer.count, buffer.percent) > 0;
 }
 
 /** How many pods should wait while so many sessions are active. */

@@ -1,8 +1,15 @@
-import type { PoolReason } from '../../api/reasons.ts';
+import type { Agent } from '../../api/agent.ts';
+import type { AgentReason, PoolReason } from '../../api/reasons.ts';
 import type { Pod } from '../../kube/objects.ts';
 import { sessionRecord, supervisorTerminated } from '../../pods/session-record.ts';
 import { disruptionOf, neverStarted } from '../session-outcome.ts';
 import { lateAt, type WarmPod } from './warm-pods.ts';
+
+/** Why pods are not ready that should be. */
+export interface Problem {
+  reason: AgentReason;
+  message: string;
+}
 
 /** The worst first: what only a person can remove. */
 const ORDER: readonly PoolReason[] = [
@@ -14,17 +21,18 @@ const ORDER: readonly PoolReason[] = [
 ];
 
 /**
- * Why pods of the wanted revision are not ready; undefined while they are merely on their way.
+ * Why pods of a revision are not ready; undefined while they are merely on their way.
  *
+ * @param pods those of the revision
  * @param now Unix milliseconds, by the controller's clock
  */
 export function poolProblem(
-  idle: readonly WarmPod[],
+  pods: readonly WarmPod[],
   startTimeoutSeconds: number,
   now: number,
 ): { reason: PoolReason; message: string } | undefined {
-  const causes = idle
-    .filter(({ current, leaving }) => current && !leaving)
+  const causes = pods
+    .filter(({ leaving }) => !leaving)
     .flatMap((pod) => {
       const early = pod.cause?.reason === 'AgentNotReady' && lateAt(pod, startTimeoutSeconds) > now;
       return pod.cause === undefined || early ? [] : [pod.cause];
@@ -36,10 +44,23 @@ export function poolProblem(
   return undefined;
 }
 
+/** What a leader before this one has found out of this revision. */
+export function problemBefore({ status }: Agent, revision: string): Problem | undefined {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (status?.revision !== revision || ready?.status !== 'False') return undefined;
+  const reason = ready.reason as AgentReason;
+  return blamesRevision(reason) ? { reason, message: ready.message } : undefined;
+}
+
+/** A quota says nothing of a revision: the last good one would only take the room that the present one waits for. */
+export function blamesRevision(reason: AgentReason): boolean {
+  return reason !== 'QuotaExceeded';
+}
+
 /** When the first of them that is not ready takes too long for it; undefined when none is on its way. */
-export function lateInMs(idle: readonly WarmPod[], startTimeoutSeconds: number, now: number): number | undefined {
-  const ahead = idle
-    .filter(({ current, leaving, ready }) => current && !leaving && !ready)
+export function lateInMs(pods: readonly WarmPod[], startTimeoutSeconds: number, now: number): number | undefined {
+  const ahead = pods
+    .filter(({ leaving, ready }) => !leaving && !ready)
     .map((pod) => lateAt(pod, startTimeoutSeconds) - now)
     .filter((ms) => ms > 0);
   return ahead.length === 0 ? undefined : Math.min(...ahead);

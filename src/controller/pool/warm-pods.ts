@@ -10,8 +10,10 @@ export interface WarmPod {
   ready: boolean;
   /** Since when it has been ready, Unix milliseconds by the node's clock; 0 when it is not. */
   readySince: number;
-  /** Of the revision that the Agent wants now. */
+  /** Of the revision that Sessions are to get. */
   current: boolean;
+  /** Of the Agent's present revision, while that cannot start and the last good one is what Sessions are to get. */
+  probe: boolean;
   /** Whether a Session may get it at all: it stays, its node answers, and it trusts a key of ours. */
   usable: boolean;
   /** Of no use any more: its node is cordoned, or it trusts no key of ours. */
@@ -31,18 +33,20 @@ export function isWarm({ metadata }: Pod): boolean {
 /**
  * What a live warm pod is good for.
  *
+ * @param wanted.probed the revision that cannot start, if there is one
  * @param wanted.node the node that it is on; undefined for one that nobody knows
  */
 export function describeWarmPod(
   pod: Pod,
-  wanted: { revision: string; kids: readonly string[]; node: Node | undefined },
+  wanted: { revision: string; probed?: string | undefined; kids: readonly string[]; node: Node | undefined },
 ): WarmPod {
-  const { revision, kids, node } = wanted;
+  const { revision, probed, kids, node } = wanted;
   const name = pod.spec?.nodeName;
   const ready = isReady(pod);
   const leaving = isBeingDeleted(pod);
   const silent = name !== undefined && !answers(node);
   const cordoned = node?.spec?.unschedulable === true;
+  const own = pod.metadata.labels?.[labels.revision];
   const trusted = kidsOfPod(pod).some((kid) => kids.includes(kid));
   return {
     pod,
@@ -52,7 +56,8 @@ export function describeWarmPod(
     restarts: agentStatus(pod)?.restartCount ?? 0,
     cause: ready ? undefined : waitCause(pod),
     leaving,
-    current: trusted && pod.metadata.labels?.[labels.revision] === revision,
+    current: trusted && own === revision,
+    probe: trusted && own !== undefined && own === probed,
     silent,
     usable: trusted && !leaving && !cordoned && !silent,
     useless: !trusted || cordoned,

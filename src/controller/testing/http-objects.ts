@@ -7,6 +7,8 @@ import { at, EPOCH, LIMITS, makePod, NAMESPACE } from './objects.ts';
 
 /** Objects of protocol Http for tests, as a server would return them. */
 export const REVISION = 'rev-2';
+/** The present revision where it cannot start, and Sessions are to get {@link REVISION} instead. */
+export const BROKEN_REVISION = 'rev-3';
 export const KIDS = ['c1'];
 
 /** Where a container is, in the words of the kubelet. */
@@ -148,5 +150,5 @@ export function makeIdle(name: string, options: Parameters<typeof makeWarmPod>[1
   const on = pod.spec?.nodeName ?? 'unknown';
   const node =
     on === 'unknown' ? undefined : makeNode(on, { ready: on !== 'silent', unschedulable: on === 'cordoned' });
-  return describeWarmPod(pod, { revision: REVISION, kids: KIDS, node });
+  return describeWarmPod(pod, { revision: REVISION, probed: BROKEN_REVISION, kids: KIDS, node });
 }
