@@ -19,8 +19,10 @@ export async function refresh<T extends KubeObject>(
   try {
     fresh = await api.get(resource, refOf(object));
   } catch (error) {
-    if (isNotFound(error)) return; // The watch will say so.
-    throw error;
+    if (!isNotFound(error)) throw error;
+    // The watch would say so, if it lives.
+    store.removeGone(object);
+    return;
   }
   if (fresh.metadata.resourceVersion === object.metadata.resourceVersion) throw refusal;
   store.writeThrough(fresh);

@@ -29,7 +29,7 @@ import type { SessionView } from './session-ending.ts';
 import { sessionStartedAt, usageSince } from './session-facts.ts';
 import type { Outcome } from './session-outcome.ts';
 import { planSession, vanishedStatus, type SessionPlan } from './session-plan.ts';
-import { isSpent } from './session-retry.ts';
+import { spentPods } from './session-retry.ts';
 import { isFinished } from './session-status.ts';
 import { writeStatus } from './write-status.ts';
 
@@ -78,7 +78,9 @@ export class SessionLoop {
     const session = this.#caches.sessions.byIndex(INDEX.uid, uid)[0];
     if (session === undefined || isFinished(session)) this.#deliverer.forget(uid);
     const { pod: cached, spent, rivals } = podsOf(session, this.#caches.pods.byIndex(INDEX.sessionUid, uid));
-    for (const other of spent) await this.#discard(other);
+    // Until another pod speaks for the Session this one does: it may be deleted before it has got one.
+    const spokenFor = cached !== undefined || session === undefined || isFinished(session);
+    for (const other of spent) await this.#discard(other, spokenFor);
     const rival = await this.#endRivals(session, rivals);
     // The reply to an earlier release may have been lost.
     if (cached === undefined || !hasOurFinalizer(cached)) this.#ledger.settle(uid);
@@ -256,9 +258,9 @@ export class SessionLoop {
   }
 
   /** A pod that serves nobody. One that has ended is kept for its logs, as long as those of others. */
-  async #discard(pod: Pod): Promise<void> {
+  async #discard(pod: Pod, release = true): Promise<void> {
     if (!isTerminal(pod) && !isBeingDeleted(pod)) await this.#deletePod(pod, undefined);
-    if (!hasOurFinalizer(pod)) return;
+    if (!release || !hasOurFinalizer(pod)) return;
     await this.#release(pod);
     this.#metrics.orphanRemoved('Pod');
   }
@@ -292,7 +294,7 @@ function podsOf(
   session: Session | undefined,
   pods: readonly Pod[],
 ): { pod: Pod | undefined; spent: Pod[]; rivals: Pod[] } {
-  const spent = session === undefined ? [] : pods.filter((pod) => isSpent(session, pod));
+  const spent = spentPods(session, pods);
   const current = pods.filter((pod) => !spent.includes(pod)).sort(byCreation);
   const pod = current.find(({ metadata }) => metadata.uid === session?.status?.podUID) ?? current[0];
   return { pod, spent, rivals: current.filter((other) => other !== pod) };

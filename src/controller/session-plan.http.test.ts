@@ -378,6 +378,11 @@ describe('a pod that dies before it was told anything', () => {
     expect([planned.status, planned.giveUp, planned.deliver]).toEqual([undefined, undefined, undefined]);
   });
 
+  it('is not replaced while the Session is being deleted', () => {
+    const leaving = { ...starting, metadata: { ...starting.metadata, deletionTimestamp: at(4) } };
+    expect(plan(leaving, dead, 5)).toMatchObject({ status: { phase: 'Ended' }, releasePod: true });
+  });
+
   it('is not replaced for ever', () => {
     const last = makeSession('a', { status: boundStatus(fresh, { attempt: 3 }) });
     const pod = makeHttpPod(last, { attempt: 3, phase: 'Failed', supervisor: untold });

@@ -113,7 +113,8 @@ function planBound(view: SessionView, session: Session, pod: Pod): SessionPlan {
   const over = overOutcome(view, pod, limits, intent);
   const inTime = startDeadline(session, pod, limits) - now > RETRY_LEAST_MS;
   const alone = view.rival === undefined && intent === undefined;
-  if (alone && inTime && mayRetry(session, pod, over !== undefined, delivery)) {
+  const stays = session.metadata.deletionTimestamp === undefined;
+  if (alone && inTime && stays && mayRetry(session, pod, over !== undefined, delivery)) {
     const why = over?.message ?? `its supervisor cannot be reached: ${delivery?.problem ?? 'no connection'}`;
     const status = retryingStatus(session, pod, limits, { attempt: attemptOf(session) + 1, why }, now);
     // What the pod itself says of it stands, whatever has been sent.

@@ -18,8 +18,21 @@ export function attemptOf(session: Session | undefined): number {
 }
 
 export function isSpent(session: Session, pod: Pod): boolean {
-  const attempt = attemptOf(session);
-  return attempt > 0 && (readBinding(pod)?.attempt ?? 0) < attempt;
+  return isBefore(attemptOf(session), pod);
+}
+
+/** The pods of earlier tries than the latest one. Without its Session, the pods alone tell which that is. */
+export function spentPods(session: Session | undefined, pods: readonly Pod[]): Pod[] {
+  const attempt = session === undefined ? Math.max(0, ...pods.map(attemptOfPod)) : attemptOf(session);
+  return pods.filter((pod) => isBefore(attempt, pod));
+}
+
+function isBefore(attempt: number, pod: Pod): boolean {
+  return attempt > 0 && attemptOfPod(pod) < attempt;
+}
+
+function attemptOfPod(pod: Pod): number {
+  return readBinding(pod)?.attempt ?? 0;
 }
 
 /**

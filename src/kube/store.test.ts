@@ -76,6 +76,25 @@ describe('our own writes', () => {
   });
 });
 
+describe('an object that a fresh read did not find', () => {
+  it('is gone at once, and its deletion is told once', () => {
+    const store = new Store<TestObject>();
+    store.replaceAll([object('a', 5)], '5');
+    const changes = recorded(store);
+    store.removeGone(object('a', 5));
+    store.applyWatch('DELETED', object('a', 7));
+    expect(store.has('ns/a')).toBe(false);
+    expect(changes).toEqual(['deleted uid-a 5']);
+  });
+
+  it('leaves another one under its name alone', () => {
+    const store = new Store<TestObject>();
+    store.replaceAll([object('a', 9, { uid: 'uid-b' })], '9');
+    store.removeGone(object('a', 5));
+    expect(store.has('ns/a')).toBe(true);
+  });
+});
+
 describe('listeners', () => {
   it('hear of a successor with the same name as deleted, then added', () => {
     const store = new Store<TestObject>();

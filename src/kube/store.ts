@@ -205,6 +205,15 @@ export class Store<T extends KubeObject> {
     this.#notify();
   }
 
+  /** A fresh read has found that this object is gone. What comes after it under its name is another one. */
+  removeGone(object: T): void {
+    const key = keyOf(object);
+    const stored = this.#objects.get(key);
+    if (stored === undefined || stored.metadata.uid !== object.metadata.uid) return;
+    this.#remove(key, stored);
+    this.#notify();
+  }
+
   #isNews(object: T, stored: T | undefined): boolean {
     const known = stored?.metadata.resourceVersion ?? this.#complete.get(this.#scopeOf(object));
     return known === undefined || newer(object, known);

@@ -75,7 +75,7 @@ afterAll(async () => {
 
 test('the controller gets its two pods where only restricted ones are allowed', async () => {
   const pods = () => kubectl(['get', 'pods', '--namespace', namespace, '-o', 'name']);
-  await expect.poll(async () => (await pods()).trim().split('\n').length, { timeout: 30_000 }).toBe(2);
+  await expect.poll(async () => (await pods()).trim().split('\n').length, { timeout: 120_000 }).toBe(2);
 });
 
 test('so do the pods of hooks and tests', async () => {

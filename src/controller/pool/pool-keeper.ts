@@ -6,6 +6,7 @@ import { isConflict, isNotFound, isOutcomeUnknown, KubeError } from '../../kube/
 import type { Logger } from '../../kube/logger.ts';
 import type { Node, Pod } from '../../kube/objects.ts';
 import { pods as podResource, refOf } from '../../kube/resources.ts';
+import { keyOf } from '../../kube/store.ts';
 import { warmPodName } from '../../pods/names.ts';
 import type { Serving } from '../agent-state.ts';
 import { INDEX, splitKey, type Caches } from '../caches.ts';
@@ -260,10 +261,13 @@ export class PoolKeeper {
       this.#pending.sent(entry);
       try {
         const pod = this.#factory.warm(agent, verdict, ref.name);
-        this.#caches.pods.writeThrough(await this.#api.create(podResource, namespace, pod));
+        const created = await this.#api.create(podResource, namespace, pod);
+        this.#caches.pods.writeThrough(created);
         this.#pending.settled(ref);
         memory.created();
         this.#refusals.accepted(agentKey, verdict.revision);
+        // It is gone already, and whoever looked when that was known took it for one that is on its way.
+        if (!this.#caches.pods.has(keyOf(created))) this.#wake(agentKey);
       } catch (error) {
         if (isOutcomeUnknown(error)) this.#pending.unknown(ref);
         else this.#pending.settled(ref);
