@@ -110,7 +110,7 @@ export const agentReasons = {
 export type AgentReason = keyof typeof agentReasons;
 
 /** Why the warm pods of an Agent are not ready. */
-export type PoolReason = Extract<AgentReason, WaitReason> | 'PodFailed';
+export type PoolReason = Extract<AgentReason, WaitReason> | 'PodFailed' | 'InvalidSpec';
 
 /** Reasons of Events about the objects that guard the sessions of a namespace. */
 export const guardReasons = {

@@ -69,7 +69,11 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
   try {
     await knowEverything(deps, signal, handover);
     await deps.keys.load(signal);
-    await deps.gatewayKeys.load(signal);
+    // Without these only WebSockets cannot be opened: no reason for nobody to lead.
+    await deps.gatewayKeys.load(signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      logger.error({ err: error }, 'WebSockets cannot be opened in pods that are made until there are keys');
+    });
   } catch (error) {
     if (signal.aborted) return; // Told to stop before it began.
     throw error;

@@ -33,6 +33,9 @@ import { spentPods } from './session-retry.ts';
 import { isFinished } from './session-status.ts';
 import { writeStatus } from './write-status.ts';
 
+/** When a pod that was to be given up is looked at again, because it was being told at that moment. */
+const TOLD_AGAIN_MS = 1_000;
+
 /** How often a pod is asked for that the watch does not show. */
 const UNWATCHED_POD_MS = 10_000;
 
@@ -80,7 +83,7 @@ export class SessionLoop {
     const { pod: cached, spent, rivals } = podsOf(session, this.#caches.pods.byIndex(INDEX.sessionUid, uid));
     // Until another pod speaks for the Session this one does: it may be deleted before it has got one.
     const spokenFor = cached !== undefined || session === undefined || isFinished(session);
-    for (const other of spent) await this.#discard(other, spokenFor);
+    for (const other of spent) await this.#tolerant(other, () => this.#discard(other, spokenFor));
     const rival = await this.#endRivals(session, rivals);
     // The reply to an earlier release may have been lost.
     if (cached === undefined || !hasOurFinalizer(cached)) this.#ledger.settle(uid);
@@ -100,13 +103,21 @@ export class SessionLoop {
       // It is there and the cache does not show it, because somebody took its labels off: nothing but asking tells of it.
       plan = { ...(await this.#plan(session, pod, rival)), requeueAfterMs: UNWATCHED_POD_MS };
     }
+    const carriedOut = plan;
+    const done = await this.#tolerant(pod, () => this.#carryOut(carriedOut, session, pod));
+    const again = done === false ? TOLD_AGAIN_MS : plan.requeueAfterMs;
+    return again === undefined ? {} : { requeueAfterMs: again };
+  }
+
+  /** A write that misses its pod, because that has changed or is gone: the cache learns of it, and plans again. */
+  async #tolerant<T>(pod: Pod | undefined, write: () => Promise<T>): Promise<T | undefined> {
     try {
-      await this.#carryOut(plan, session, pod);
+      return await write();
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error) && !isInvalid(error)) throw error;
       if (pod !== undefined) await refresh(this.#api, podResource, this.#caches.pods, pod, error);
+      return undefined;
     }
-    return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
   }
 
   async #plan(session: Session | undefined, pod: Pod | undefined, rival: SessionView['rival']): Promise<SessionPlan> {
@@ -160,18 +171,18 @@ export class SessionLoop {
     }
   }
 
-  async #carryOut(plan: SessionPlan, session: Session | undefined, pod: Pod | undefined): Promise<void> {
+  /** @returns false when nothing was done, because the pod that was to be given up is being told at this moment */
+  async #carryOut(plan: SessionPlan, session: Session | undefined, pod: Pod | undefined): Promise<boolean> {
     let current = session;
     if (session !== undefined && pod !== undefined) {
-      // It has been told just now: that wakes this loop again.
-      if (plan.giveUp === true && !this.#deliverer.giveUp(session.metadata.uid, pod.metadata.uid)) return;
+      if (plan.giveUp === true && !this.#deliverer.giveUp(session.metadata.uid, pod.metadata.uid)) return false;
       this.#tellSupervisor(plan, session, pod);
     }
     // When the pod cannot be told, that is written down all the same: from then on the time counts until it is forced.
     const told = await Promise.allSettled([pod === undefined ? undefined : this.#endPod(plan, pod)]);
     if (session !== undefined && plan.status !== undefined) current = await this.#write(session, plan.status);
     for (const result of told) if (result.status === 'rejected') throw result.reason;
-    if (session !== undefined && current === undefined) return; // Not recorded, so nothing that relies on the record.
+    if (session !== undefined && current === undefined) return true; // Not recorded, so nothing that relies on the record.
     if (pod !== undefined && plan.releasePod === true) {
       const uid = sessionUidOf(pod) ?? '';
       this.#ledger.open(uid, current === undefined ? orphanUsage(pod, plan.ended?.outcome) : usageOf(current));
@@ -182,6 +193,7 @@ export class SessionLoop {
       const { uid } = current.metadata;
       await this.#api.delete(sessionResource, refOf(current), { uid, propagationPolicy: 'Background' });
     }
+    return true;
   }
 
   #tellSupervisor({ deliver, askToStop }: SessionPlan, session: Session, pod: Pod): void {

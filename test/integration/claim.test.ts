@@ -4,7 +4,6 @@ import { isInvalid } from '../../src/kube/errors.ts';
 import { pods as podResource } from '../../src/kube/resources.ts';
 import type { Binding } from '../../src/pods/binding.ts';
 import { claimPatch } from '../../src/pods/claim.ts';
-import { isBeingDeleted } from '../../src/pods/pod-facts.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { ChaosProxy, type Fault, type ProxiedCall } from '../support/chaos-proxy.ts';
@@ -127,29 +126,23 @@ describe.concurrent('a claim', () => {
     await proxy.close();
   });
 
-  test('of pods that go with their Agent, of which nothing is known yet, fails and loses no session', async () => {
+  test('of pods that are being deleted, of which nothing is known yet, fails and loses no session', async () => {
     const scene = await stage.scene('unaware');
     const proxy = await ChaosProxy.start(stage.cluster);
     await scene.leader({ proxy });
     const { kube, namespace } = scene;
     await pool(scene, 4, 12, { ...CALL, stopMs: 5_000 });
-    await kube.warmPods('agent', 4);
-    for (const resource of ['agents', 'pods']) proxy.watches(resource).freeze();
-    await kube.api.delete(agents, { namespace, name: 'agent' });
-    await waitFor(async () => (await kube.api.list(podResource, { namespace })).items.every(isBeingDeleted), {
-      what: 'its pods to be deleted with it',
-      timeoutMs: 30_000,
-      intervalMs: 20,
-    });
+    const waiting = await kube.warmPods('agent', 4);
+    proxy.watches('pods').freeze();
+    for (const { metadata } of waiting) await kube.api.delete(podResource, { namespace, name: metadata.name });
     const names = await scene.burst('agent', 6);
     const refused = (): ProxiedCall[] => proxy.calls.filter((call) => isClaim(call) && call.status === 422);
     await waitFor(() => Promise.resolve(refused().length > 0), { what: 'claims to fail', timeoutMs: 30_000 });
-    for (const resource of ['agents', 'pods']) proxy.watches(resource).thaw();
+    proxy.watches('pods').thaw();
     await scene.settled(names);
     await expectToldOnce(scene);
     const { sessions } = await scene.replay();
-    // Some may have got pods of their own before the Agent was known to be gone.
-    for (const { status } of sessions.values()) expect(['Completed', 'AgentNotFound']).toContain(status?.reason);
+    for (const { status } of sessions.values()) expect(status?.reason).toBe('Completed');
     await proxy.close();
   });
 

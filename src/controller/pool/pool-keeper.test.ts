@@ -373,7 +373,9 @@ describe('an Agent that is gone', () => {
 
 describe('pods that end while they wait', () => {
   it('are made again ever more slowly, not as fast as they end', async () => {
-    have(makeWarmPod('a', { phase: 'Failed', ready: false }));
+    have(makeWarmPod('a'));
+    await keep({ minAgents: 1, maxAgents: 10 });
+    have(withVersion(makeWarmPod('a', { phase: 'Failed', ready: false }), '6'));
     const report = await keep({ minAgents: 1, maxAgents: 10 });
     expect(created).toEqual([]);
     clock.advance(report.requeueAfterMs ?? NaN);
@@ -472,6 +474,31 @@ describe('a present revision that cannot start', () => {
     creating = [() => Promise.reject(quota()), () => Promise.reject(quota())];
     await look();
     expect((await look()).problem).toMatchObject({ reason: 'QuotaExceeded' });
+    expect(isBroken()).toBe(false);
+  });
+
+  it('is not blamed for an API server that does not answer, nor for one that has no room', async () => {
+    creating = [() => Promise.reject(lost()), () => Promise.reject(errorFromAnswer('create', 503, '', undefined))];
+    await look();
+    expect((await look()).problem).toMatchObject({ reason: 'PodCreateFailed' });
+    expect(isBroken()).toBe(false);
+  });
+
+  it('is blamed for pods that no node has room for once they have waited too long', async () => {
+    const conditions = [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes' }];
+    have(makeWarmPod('nowhere', { ready: false, revision: BROKEN_REVISION, node: null, conditions }));
+    expect((await look()).problem).toMatchObject({ reason: 'Unschedulable' });
+    expect(isBroken()).toBe(false);
+    clock.advance(present.spec.startTimeoutSeconds * 1000);
+    await look();
+    expect(isBroken()).toBe(true);
+  });
+
+  it('is none that has started once: what is wrong later is no reason to go back', async () => {
+    have(makeWarmPod('ready', { revision: BROKEN_REVISION }));
+    await look();
+    have(stuck('stuck'));
+    expect((await look()).problem).toMatchObject({ reason: 'ImagePullFailed' });
     expect(isBroken()).toBe(false);
   });
 

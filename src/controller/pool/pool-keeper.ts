@@ -60,6 +60,8 @@ interface Pool {
   instead: PoolMemory;
   /** Why pods of the present revision cannot start. It stays until one is ready: a pod that has just been made says nothing. */
   broken: Problem | undefined;
+  /** One has been ready: what is wrong later is no reason to go back to an earlier revision. */
+  hasStarted: boolean;
 }
 
 /** Tells of a pod template that Kubernetes refused, or took after all. */
@@ -142,7 +144,8 @@ export class PoolKeeper {
    */
   isBroken(agentKey: string, agent: Agent, present: Serving, isReady: boolean): boolean {
     const pool = this.#poolOf(agentKey, agent, present.revision);
-    if (isReady || !keepsPool(present.spec)) pool.broken = undefined;
+    if (isReady) this.#starts(pool);
+    if (!keepsPool(present.spec)) pool.broken = undefined;
     return pool.broken !== undefined;
   }
 
@@ -191,9 +194,15 @@ export class PoolKeeper {
     const known = this.#pools.get(agentKey);
     if (known?.revision === revision) return known;
     const memory = (): PoolMemory => new PoolMemory({ clock: this.#clock, random: this.#random });
-    const pool = { revision, present: memory(), instead: memory(), broken: problemBefore(agent, revision) };
+    const broken = problemBefore(agent, revision);
+    const pool = { revision, present: memory(), instead: memory(), broken, hasStarted: false };
     this.#pools.set(agentKey, pool);
     return pool;
+  }
+
+  #starts(pool: Pool): void {
+    pool.broken = undefined;
+    pool.hasStarted = true;
   }
 
   #ended(agentKey: string, revision: string): EndedPod[] {
@@ -215,8 +224,9 @@ export class PoolKeeper {
     const pods = idle.filter(({ current, probe }) => (instead ? probe : current));
     const found =
       plan.target > ready ? (pool.present.problem ?? poolProblem(pods, startTimeoutSeconds, now)) : undefined;
-    if (ready > 0) pool.broken = undefined;
-    else if (found !== undefined && blamesRevision(found.reason)) pool.broken = found;
+    if (ready > 0) this.#starts(pool);
+    else if (found !== undefined && !pool.hasStarted && blamesRevision(found, pods, startTimeoutSeconds, now))
+      pool.broken = found;
     const problem = found ?? (seen.broken ? pool.broken : undefined);
     const wakes = [...seen.wakes, lateInMs(pods, startTimeoutSeconds, now)];
     const wake = Math.min(...wakes.filter((ms) => ms !== undefined));
@@ -281,7 +291,7 @@ export class PoolKeeper {
       const failure = creationFailure(error);
       if (failure.kind === 'wait') memory.failed(failure);
       else {
-        memory.failed({ reason: 'PodCreateFailed', message: failure.message });
+        memory.failed({ reason: 'InvalidSpec', message: failure.message });
         this.#refusals.refused(agentKey, verdict.revision, failure.message);
       }
     } else {

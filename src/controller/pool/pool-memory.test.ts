@@ -164,6 +164,16 @@ describe('a pod that could not be made', () => {
 });
 
 describe('a pod that ended while it waited', () => {
+  beforeEach(() => look());
+
+  it('is no news where it had ended before anybody looked', () => {
+    memory = new PoolMemory({ clock, random: () => 0.5 });
+    look({ ended: ['a'] });
+    expect([memory.problem, memory.mayCreate()]).toEqual([undefined, true]);
+    look({ ended: ['a', 'b'] });
+    expect(memory.problem).toMatchObject({ message: 'a warm pod ended: b died' });
+  });
+
   it('is told, until another has become ready', () => {
     look({ ended: ['a'] });
     expect(memory.problem).toEqual({ reason: 'PodFailed', message: 'a warm pod ended: a died' });

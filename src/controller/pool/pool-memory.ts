@@ -61,7 +61,9 @@ export class PoolMemory {
       this.#failed = undefined;
     }
     this.#ready = ready;
-    const news = ended.find(({ uid }) => !(this.#ended?.has(uid) ?? false));
+    // Those that are there at the first look ended before it: they may be of a time when all was well with others.
+    const before = this.#ended;
+    const news = before && ended.find(({ uid }) => !before.has(uid));
     if (news !== undefined) {
       this.#failed = { reason: 'PodFailed', message: `a warm pod ended: ${news.why}` };
       this.#backOff();

@@ -49,12 +49,37 @@ export function problemBefore({ status }: Agent, revision: string): Problem | un
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   if (status?.revision !== revision || ready?.status !== 'False') return undefined;
   const reason = ready.reason as AgentReason;
-  return blamesRevision(reason) ? { reason, message: ready.message } : undefined;
+  return BLAMED.has(reason) ? { reason, message: ready.message } : undefined;
 }
 
-/** A quota says nothing of a revision: the last good one would only take the room that the present one waits for. */
-export function blamesRevision(reason: AgentReason): boolean {
-  return reason !== 'QuotaExceeded';
+/**
+ * What speaks of the pods of a revision, and not of a moment in which the API server, a quota or the nodes have no room: the last good
+ * one would only take the place that the present one waits for.
+ */
+const BLAMED: ReadonlySet<AgentReason> = new Set<AgentReason>([
+  'ImagePullFailed',
+  'ContainerConfigError',
+  'CrashLoopBackOff',
+  'AgentNotReady',
+  'PodFailed',
+  'AdmissionDenied',
+  'InvalidSpec',
+]);
+
+/**
+ * Whether a problem is the revision's own. That no node has room is, once a pod has waited for longer than a session would.
+ *
+ * @param pods those of the revision
+ * @param now Unix milliseconds, by the controller's clock
+ */
+export function blamesRevision(
+  { reason }: Problem,
+  pods: readonly WarmPod[],
+  startTimeoutSeconds: number,
+  now: number,
+): boolean {
+  if (reason !== 'Unschedulable') return BLAMED.has(reason);
+  return pods.some((pod) => pod.cause?.reason === reason && lateAt(pod, startTimeoutSeconds) <= now);
 }
 
 /** When the first of them that is not ready takes too long for it; undefined when none is on its way. */
