@@ -240,10 +240,11 @@ class Places {
     const claimable = claimableOf(view);
     const patience = view.agent.state === 'serving' ? view.agent.spec.startTimeoutSeconds : 0;
     const troubled = (pod: WarmPod): boolean => isTroubled(pod, patience, view.now);
-    const best = (pods: WarmPod[]): WarmPod[] =>
-      atMost === 0 ? [] : inClaimOrder(pods, view.sessionsOn(), atMost).reverse();
-    this.#claimable = best(claimable.filter((pod) => !troubled(pod)));
-    this.#lastResort = best(claimable.filter(troubled));
+    const wanted = atMost === 0 ? [] : claimable;
+    const sessionsOn = wanted.length === 0 ? new Map<string, number>() : view.sessionsOn();
+    const best = (pods: WarmPod[]): WarmPod[] => inClaimOrder(pods, sessionsOn, atMost).reverse();
+    this.#claimable = best(wanted.filter((pod) => !troubled(pod)));
+    this.#lastResort = best(wanted.filter(troubled));
     const waiting = view.livePods.filter(({ sessionUid }) => sessionUid === undefined).length;
     const silent = view.idle.filter((pod) => pod.silent).length;
     this.#leaving = Math.max(0, waiting - claimable.length - silent);
