@@ -1,6 +1,12 @@
 import type { Pod } from '../kube/objects.ts';
 import { isBeingDeleted, isSlow, lastLine, waitCause, type Terminated } from '../pods/pod-facts.ts';
-import { boundAgentExit, sessionRecord, supervisorRan, supervisorTerminated } from '../pods/session-record.ts';
+import {
+  boundAgentExit,
+  SAME_END_MS,
+  sessionRecord,
+  supervisorRan,
+  supervisorTerminated,
+} from '../pods/session-record.ts';
 import type { TerminationMessage } from '../supervisor/wire.ts';
 import type { Delivery } from './session-facts.ts';
 import { disruptionOf, neverStarted, type Intent, type Outcome } from './session-outcome.ts';
@@ -63,9 +69,6 @@ function brokenOutcome(pod: Pod, record: TerminationMessage, intent: Intent | un
   if (livedOn(exit, record, intent)) return brokenOff(record);
   return { reason: 'Failed', message: `the agent exited with code ${exitCode}${lastLine(exit.message)}`, exitCode };
 }
-
-/** Longer than from the end of an agent until its node knows of it. */
-const SAME_END_MS = 2_000;
 
 /**
  * Whether an agent whose connection broke ended only because it was told to, as all agents are after their session: long after the

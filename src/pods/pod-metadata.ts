@@ -67,14 +67,19 @@ export function warmMetadata(
       'kubectl.kubernetes.io/default-container': agentContainer,
       ...WARM_ANNOTATIONS,
     },
-    ownerReferences: [
-      { apiVersion, kind: 'Agent', name: agent.name, uid: agent.uid, controller: true, blockOwnerDeletion: false },
-    ],
+    ownerReferences: [ownedByAgent(agent)],
   };
 }
 
-/** `controller: true`, else `kubectl drain` balks at the pod. */
+export function ownedByAgent(agent: { name: string; uid: string }): OwnerReference {
+  return ownedBy('Agent', agent);
+}
+
 export function ownedBySession(session: { name: string; uid: string }): OwnerReference {
-  const { name, uid } = session;
-  return { apiVersion, kind: 'Session', name, uid, controller: true, blockOwnerDeletion: false };
+  return ownedBy('Session', session);
+}
+
+/** `controller: true`, else `kubectl drain` balks at the pod. */
+function ownedBy(kind: 'Agent' | 'Session', { name, uid }: { name: string; uid: string }): OwnerReference {
+  return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: false };
 }

@@ -37,7 +37,7 @@ export function sessionRecord(pod: Pod): TerminationMessage | undefined {
 }
 
 /** A container has ended about when its connections broke: its end is told in whole seconds, and may be told late. */
-const SAME_END_MS = 2_000;
+export const SAME_END_MS = 2_000;
 
 /**
  * How the agent's container ended that had the session; undefined when it did not, or the kubelet no longer knows.

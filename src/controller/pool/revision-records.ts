@@ -1,6 +1,7 @@
 import type { Agent } from '../../api/agent.ts';
-import { apiVersion, labels, managedBy } from '../../api/names.ts';
+import { labels, managedBy } from '../../api/names.ts';
 import type { ControllerRevision, NewObject } from '../../kube/objects.ts';
+import { ownedByAgent } from '../../pods/pod-metadata.ts';
 import { podPart } from '../../pods/revision.ts';
 import type { Serving } from '../agent-state.ts';
 
@@ -53,7 +54,7 @@ function newRecord({ metadata }: Agent, verdict: Serving, number: number): NewOb
     metadata: {
       name: recordName(name, verdict.revision),
       labels: { [labels.managedBy]: managedBy, [labels.agent]: name, [labels.revision]: verdict.revision },
-      ownerReferences: [{ apiVersion, kind: 'Agent', name, uid, controller: true, blockOwnerDeletion: false }],
+      ownerReferences: [ownedByAgent({ name, uid })],
     },
     data: { spec: podPart(verdict.spec) },
     revision: number,
