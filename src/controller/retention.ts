@@ -1,31 +1,33 @@
 import type { Agent, AgentSpec } from '../api/agent.ts';
 import { agentLimits } from '../api/limits.ts';
-import { labels, startedByGateway } from '../api/names.ts';
+import { annotations, labels, startedByGateway } from '../api/names.ts';
 import { parseAgentSpec } from '../api/parse.ts';
 import { sessions as sessionResource } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
-import type { Clock } from '../kube/clock.ts';
+import { sleep, type Clock } from '../kube/clock.ts';
 import type { ReconcileResult } from '../kube/controller.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import type { KubeObject, Pod } from '../kube/objects.ts';
 import { pods as podResource, refOf, type Resource } from '../kube/resources.ts';
 import { hasOurFinalizer } from '../pods/finalizer.ts';
 import { lastFinishedAt } from '../pods/pod-facts.ts';
-import { forEachBounded } from './bounded.ts';
 import { INDEX, type Caches } from './caches.ts';
 import { finishedAt } from './session-status.ts';
 
 type Retention = AgentSpec['retention'];
-
-/** Requests of one pass that may be under way at once: nobody waits for these. */
-const PARALLEL = 4;
 
 /** What applies to the traces of an Agent that no longer exists, or whose spec cannot be read. */
 const DEFAULT_RETENTION: Retention = {
   pods: { seconds: agentLimits.retainedPodSeconds.default, count: agentLimits.retainedPods.default },
   sessions: { seconds: agentLimits.retainedSessionSeconds.default, count: agentLimits.retainedSessions.default },
 };
+
+/** A start over REST that was refused has been told so, and deleted by whoever told it: this is what is left when that was killed. */
+const REFUSED = { seconds: 15, count: 1000 };
+
+/** A caller may repeat a start for ten minutes with its `Idempotency-Key`, and is to get the same session. */
+const KEPT_FOR_RETRIES_MS = 660_000;
 
 export interface RetentionPlan {
   pods: Pod[];
@@ -52,18 +54,36 @@ export function planRetention(view: {
     retention.pods,
     now,
   );
+  const ours = view.finishedSessions.filter(isOursToForget);
+  const refused = expired(ours.filter(isRejected), finishedAt, REFUSED, now);
   const sessions = expired(
-    view.finishedSessions.filter(isOursToForget),
+    ours.filter((session) => !isRejected(session) && !isKept(session, now)),
     (session) => finishedAt(session) || Date.parse(session.metadata.creationTimestamp),
     retention.sessions,
     now,
   );
-  const next = Math.min(pods.nextMs, sessions.nextMs);
+  const kept = ours
+    .filter((session) => !isRejected(session) && isKept(session, now))
+    .map((session) => keptUntil(session) - now);
+  const next = Math.min(pods.nextMs, sessions.nextMs, refused.nextMs, ...kept);
   return {
     pods: pods.expired,
-    sessions: sessions.expired,
+    sessions: [...refused.expired, ...sessions.expired],
     ...(Number.isFinite(next) && { requeueAfterMs: Math.max(1, next) }),
   };
+}
+
+function isRejected({ status }: Session): boolean {
+  return status?.phase === 'Rejected';
+}
+
+/** One that may be asked for again by its `Idempotency-Key`. */
+function isKept(session: Session, now: number): boolean {
+  return session.metadata.annotations?.[annotations.request] !== undefined && keptUntil(session) > now;
+}
+
+function keptUntil({ metadata }: Session): number {
+  return Date.parse(metadata.creationTimestamp) + KEPT_FOR_RETRIES_MS;
 }
 
 function isOursToForget(session: Session): boolean {
@@ -109,18 +129,22 @@ export class RetentionLoop {
       retention: retentionOf(this.#caches.agents.get(key)),
       now: this.#clock.now(),
     });
-    const bounds = { limit: PARALLEL, signal };
-    await forEachBounded(plan.pods, bounds, (pod) => this.#delete(podResource, pod));
-    await forEachBounded(plan.sessions, bounds, (session) => this.#delete(sessionResource, session));
+    for (const pod of plan.pods) await this.#delete(podResource, pod, signal);
+    for (const session of plan.sessions) await this.#delete(sessionResource, session, signal);
     return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
   }
 
-  async #delete<T extends KubeObject>(resource: Resource<T>, object: T): Promise<void> {
+  /** Takes at most half of the time: nobody waits for a deletion, and somebody does for a session that starts meanwhile. */
+  async #delete<T extends KubeObject>(resource: Resource<T>, object: T, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const began = this.#clock.monotonic();
     try {
       await this.#api.delete(resource, refOf(object), { uid: object.metadata.uid, propagationPolicy: 'Background' });
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error)) throw error; // Gone already, or another object by that name.
     }
+    const tookMs = this.#clock.monotonic() - began;
+    if (tookMs > 0) await sleep(this.#clock, tookMs, signal).catch(() => undefined);
   }
 }
 
