@@ -21,6 +21,9 @@ module.exports = {
     only('pods', 'api', 'kube', 'supervisor/wire'),
     only('supervisor', 'kube'),
     only('usage', 'api', 'kube', 'telemetry'),
+    only('keys', 'api', 'kube'),
+    only('gateway', 'api', 'kube', 'keys', 'pods', 'telemetry', 'sealing', 'supervisor/wire'),
+    only('cli', 'api', 'kube', 'keys', 'pods'),
     only('controller', 'api', 'kube', 'pods', 'usage', 'telemetry', 'sealing', 'supervisor/wire'),
     {
       name: 'no-cycles',

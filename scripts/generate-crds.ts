@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { toCustomResourceDefinition } from '../src/api/crd.ts';
-import { agents, sessions } from '../src/api/resources.ts';
+import { agents, apiKeys, sessions } from '../src/api/resources.ts';
 
 /** The folder that holds the generated files. */
 export const crdFolder = fileURLToPath(new URL('../crds/', import.meta.url));
@@ -12,7 +12,7 @@ const header = '# Generated from src/api: do not edit. `node scripts/generate-cr
 /** Every CRD file by its name. */
 export function renderCrds(): Map<string, string> {
   return new Map(
-    [agents, sessions].map((resource) => [
+    [agents, sessions, apiKeys].map((resource) => [
       `${resource.group}_${resource.plural}.yaml`,
       header + stringify(toCustomResourceDefinition(resource), { lineWidth: 110, aliasDuplicateObjects: false }),
     ]),

@@ -42,10 +42,17 @@ export const labels = {
   startedBy: 'bullpen.dev/started-by',
   /** On Secrets: holds a session body. Only Secrets with this label may be named by a Session's `bodyFrom`. */
   body: 'bullpen.dev/body',
+  /** On Secrets that were made over the REST API as a set of secrets: `secret` or `imagePullSecret`. */
+  secretSet: 'bullpen.dev/secret-set',
+  /** On namespaces: it is an organization of the REST API, whatever the value. */
+  organization: 'bullpen.dev/organization',
 } as const;
 
 /** Key in a Secret that holds a session body: headers for the agent, as JSON. */
 export const headersKey = 'headers';
+
+/** Key in the ConfigMap that publishes the keys with which bodies are sealed: JWKs as JSON, the newest first. */
+export const sealingFile = 'sealing.json';
 
 /** Value of `labels.startedBy` on Sessions that were started over REST; the Agent's retention of Sessions is for these. */
 export const startedByGateway = 'gateway';
@@ -62,6 +69,8 @@ export const annotations = {
   keys: 'bullpen.dev/keys',
   /** On the Secret of the controller's keys, put there by people: asks for a new key, whatever the value. The controller removes it. */
   rotate: 'bullpen.dev/rotate',
+  /** On Sessions that were started over REST with an `Idempotency-Key`: a keyed hash of the request. Such a Session is kept for ten minutes. */
+  request: 'bullpen.dev/request',
 } as const;
 
 /** On the pod of a Session: holds the pod until the Session's end is recorded. */

@@ -1,4 +1,6 @@
 import type { Agent } from './agent.ts';
+import type { ApiKey } from './api-key.ts';
+import { apiKeySpec, apiKeyStatus } from './api-key.ts';
 import { agentSpec, agentStatus } from './agent.ts';
 import { dnsLabelPattern } from './fields.ts';
 import { maxNameLength } from './names.ts';
@@ -125,4 +127,24 @@ export const sessions = defineResource<Session>({
     },
   ],
   selectableFields: ['.spec.agent', '.status.phase'],
+});
+
+/** The resource ApiKey. */
+export const apiKeys = defineResource<ApiKey>({
+  kind: 'ApiKey',
+  plural: 'apikeys',
+  singular: 'apikey',
+  shortNames: [],
+  description: 'An ApiKey lets whoever has the key use the REST API for its namespace.',
+  spec: apiKeySpec,
+  status: apiKeyStatus,
+  rules: [],
+  printerColumns: [
+    { name: 'Type', type: 'string', jsonPath: '.spec.type', description: 'What the key is for.' },
+    { name: 'Display Name', type: 'string', jsonPath: '.spec.displayName', description: 'What people call it.' },
+    { name: 'Revoked', type: 'boolean', jsonPath: '.spec.revoked', description: 'Whether it opens nothing any more.' },
+    { name: 'Last Used', type: 'date', jsonPath: '.status.lastUsedAt', description: 'Time since it was used.' },
+    age,
+  ],
+  selectableFields: [],
 });

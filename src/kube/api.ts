@@ -1,4 +1,5 @@
 import type { Status } from './errors.ts';
+import type { LogLine } from './log-lines.ts';
 import type { KubeObject, NewObject, ObjectMeta } from './objects.ts';
 import type { ObjectRef, Resource } from './resources.ts';
 
@@ -97,6 +98,19 @@ export interface DeleteOptions extends CallOptions {
   resourceVersion?: string | undefined;
   gracePeriodSeconds?: number | undefined;
   propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' | undefined;
+}
+
+export interface LogOptions {
+  container?: string | undefined;
+  /** Goes on until the container ends. */
+  follow?: boolean | undefined;
+  signal: AbortSignal;
+}
+
+/** The logs of containers, which only nodes have. */
+export interface PodLogs {
+  /** The newest file of a container's log, line by line; 400 when the container has not begun, 404 when the pod is gone. */
+  podLog(ref: ObjectRef, options: LogOptions): AsyncIterable<LogLine>;
 }
 
 /**

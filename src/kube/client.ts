@@ -4,21 +4,27 @@ import type {
   DeleteOptions,
   KubeApi,
   ListOptions,
+  LogOptions,
   ListResult,
   Patch,
   PatchOptions,
+  PodLogs,
   ReplaceOptions,
   Selection,
   WatchEvent,
   WatchOptions,
 } from './api.ts';
 import { KubeConfigCredentials } from './kube-config.ts';
+import { LogLines, type LogLine } from './log-lines.ts';
 import type { KubeObject, NewObject } from './objects.ts';
 import { Requester, type KubeClientOptions, type KubeClientSettings } from './requester.ts';
-import { apiVersionOf, pathOf, refOf, type ObjectRef, type Resource } from './resources.ts';
+import { apiVersionOf, pathOf, pods, refOf, type ObjectRef, type Resource } from './resources.ts';
 
 export type * from './api.ts';
 export type { KubeClientOptions, KubeClientSettings } from './requester.ts';
+
+/** Longer lines of a log are cut off. */
+const maxLogLineBytes = 256 * 1024;
 
 /** Deadline of a read of one object with its retries, when the call gives none: somebody waits for it. */
 const getTimeoutMs = 10_000;
@@ -35,7 +41,7 @@ const patchTypes = {
  * KubeError} that says whether a mutation may have been carried out. Leader election should have a client (and so
  * connections) of its own.
  */
-export class KubeClient implements KubeApi {
+export class KubeClient implements KubeApi, PodLogs {
   readonly #requester: Requester;
 
   constructor(options: KubeClientOptions) {
@@ -132,6 +138,19 @@ export class KubeClient implements KubeApi {
       timeoutSeconds,
     };
     return this.#requester.watch<T>(pathOf(resource, { namespace }), query, signal);
+  }
+
+  async *podLog(ref: ObjectRef, { container, follow, signal }: LogOptions): AsyncGenerator<LogLine> {
+    const lines = new LogLines(maxLogLineBytes);
+    const query = { container, follow, timestamps: true };
+    for await (const chunk of this.#requester.stream(pathOf(pods, { ...ref, subresource: 'log' }), query, signal))
+      yield* lines.push(chunk);
+    yield* lines.end();
+  }
+
+  /** A path that belongs to no resource, such as `/version`. */
+  async raw<T>(path: string, options: CallOptions = {}): Promise<T> {
+    return await this.#requester.call<T>({ method: 'GET', path, options });
   }
 
   /** Breaks off whatever still runs and closes all connections. The client cannot be used afterwards. */

@@ -101,6 +101,10 @@ export interface Secret extends KubeObject {
   stringData?: NonNullable<Raw<V1Secret>['stringData']>;
 }
 
+export interface ConfigMap extends KubeObject {
+  data?: Record<string, string>;
+}
+
 export interface Lease extends KubeObject {
   spec?: Raw<V1LeaseSpec>;
 }

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { CallOptions, WatchEvent } from './api.ts';
 import { sleep, type Clock } from './clock.ts';
+import { openStream } from './byte-stream.ts';
 import { Connections } from './connections.ts';
 import type { Credentials, CredentialSource, TlsOptions } from './credentials.ts';
 import { clientError, errorFromAnswer, KubeError } from './errors.ts';
@@ -127,6 +128,16 @@ export class Requester {
       if (error instanceof KubeError && error.code === 401) this.#options.credentials.invalidate();
       throw error;
     }
+  }
+
+  /** An answer that comes bit by bit. */
+  async *stream(path: string, query: Query, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const url = this.#url(path, query);
+    const what = `GET ${url}`;
+    const { connections, headers } = await this.#ready(what);
+    const started = this.#options.clock.monotonic();
+    const onAnswer = (code: number | '<error>'): void => this.#measure('GET', String(code), started);
+    yield* openStream(connections.watches, { what, path: url, headers, signal, onAnswer });
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type {
+  ConfigMap,
   ControllerRevision,
   KubeEvent,
   KubeObject,
@@ -40,6 +41,13 @@ const namespaced = true;
 
 export const pods: Resource<Pod> = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced };
 export const secrets: Resource<Secret> = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced };
+export const configMaps: Resource<ConfigMap> = {
+  group: '',
+  version: 'v1',
+  plural: 'configmaps',
+  kind: 'ConfigMap',
+  namespaced,
+};
 export const nodes: Resource<Node> = { group: '', version: 'v1', plural: 'nodes', kind: 'Node', namespaced: false };
 export const namespaces: Resource<Namespace> = {
   group: '',
