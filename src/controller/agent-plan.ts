@@ -5,7 +5,8 @@ import type { Session, SessionLimitsInForce, SessionStatus } from '../api/sessio
 import type { Pod } from '../kube/objects.ts';
 import { inClaimOrder, isClaimable, isTroubled, type WarmPod } from './pool/warm-pods.ts';
 import type { Outcome } from './session-outcome.ts';
-import { endedStatus, isActive, queuedStatus, rejectedStatus } from './session-status.ts';
+import { isActive } from '../api/session-phase.ts';
+import { endedStatus, queuedStatus, rejectedStatus } from './session-status.ts';
 
 /**
  * The life of the Sessions of one Agent before they have a pod: rejected, queued, or admitted, in the order in which

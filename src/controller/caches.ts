@@ -5,7 +5,7 @@ import type { Node, Pod } from '../kube/objects.ts';
 import { keyOf, type Store } from '../kube/store.ts';
 import { sessionUidOf } from '../pods/binding.ts';
 import { isLive } from '../pods/pod-facts.ts';
-import { isFinished } from './session-status.ts';
+import { isFinished } from '../api/session-phase.ts';
 
 /** The pods that are ours, warm or bound. */
 export const OUR_PODS = `${labels.managedBy}=${managedBy},${labels.agent}`;

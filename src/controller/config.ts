@@ -37,6 +37,8 @@ const configSchema = z.strictObject({
       keysSecret: z.string().default('bullpen-controller-keys'),
       /** The Secret, there too, of the keys that the gateway signs with: the controller makes and keeps them, and uses none. */
       gatewayKeysSecret: z.string().default('bullpen-gateway-keys'),
+      /** The ConfigMap, there too, in which it publishes the keys with which bodies are sealed for it. */
+      sealingKeysConfigMap: z.string().default('bullpen-sealing-keys'),
     })
     .prefault({}),
   networkPolicy: z

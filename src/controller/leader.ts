@@ -17,6 +17,7 @@ import type { CallSupervisor } from './delivery/supervisor-client.ts';
 import type { Informers } from './informers.ts';
 import type { KeyKeeper } from './keys/key-keeper.ts';
 import type { KeyRing } from './keys/key-ring.ts';
+import type { SealingKeyPublisher } from './keys/sealing-key-publisher.ts';
 import { NamespaceLoop } from './namespace-loop.ts';
 import type { SessionNetwork } from './namespace-objects.ts';
 import { NodeWatch } from './node-watch.ts';
@@ -44,6 +45,8 @@ export interface LeaderDeps {
   keys: Pick<KeyRing, 'load' | 'run' | 'sign' | 'open' | 'publicKeys' | 'kids' | 'onChanged'>;
   /** Pods trust them, and the gateway signs with them. */
   gatewayKeys: Pick<KeyKeeper<'signing'>, 'load' | 'run' | 'publicKeys'>;
+  /** Tells whoever seals which keys to use. */
+  publisher: Pick<SealingKeyPublisher, 'run'>;
   callSupervisor: CallSupervisor;
   platform: Platform;
   networkPolicy: SessionNetwork;
@@ -94,7 +97,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
   const stopRouting = route(caches, guarded, nodes, queues, (agentKey) => loops.agents.hasWaiting(agentKey));
   const stopArrivals = arrivals.follow(caches.sessions);
   // Pods that trust none of the keys are of no use.
-  const stopKeys = deps.keys.onChanged(() => {
+  const stopKeys = deps.keys.onChanged('signing', () => {
     for (const key of caches.agents.keys()) queues.agents.add(key);
   });
   for (const node of caches.nodes.values()) nodes.observe(node);
@@ -119,6 +122,7 @@ export async function lead(deps: LeaderDeps, signal: AbortSignal, handover: { cl
       run('namespace', 'namespaces', 2, (key) => leftAlone(key, () => namespaces.reconcile(key))),
       deps.keys.run(signal),
       deps.gatewayKeys.run(signal),
+      deps.publisher.run((listener) => deps.keys.onChanged('sealing', listener), signal),
     ]);
   } finally {
     stopRouting();

@@ -10,7 +10,7 @@ import { isBeingDeleted, isReady, isTerminal, waitCause } from '../pods/pod-fact
 import { agentKeyOfPod, agentKeyOfSession, INDEX, type Caches } from './caches.ts';
 import type { NodeWatch } from './node-watch.ts';
 import { isWarm } from './pool/warm-pods.ts';
-import { isFinished } from './session-status.ts';
+import { isFinished } from '../api/session-phase.ts';
 
 /** One queue per loop; their keys are `namespace/agent`, a Session's uid, `namespace/agent` and a namespace. */
 export type Queues = Record<'agents' | 'sessions' | 'retention' | 'namespaces', WorkQueue>;

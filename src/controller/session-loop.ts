@@ -30,7 +30,7 @@ import { sessionStartedAt, usageSince } from './session-facts.ts';
 import type { Outcome } from './session-outcome.ts';
 import { planSession, vanishedStatus, type SessionPlan } from './session-plan.ts';
 import { spentPods } from './session-retry.ts';
-import { isFinished } from './session-status.ts';
+import { isFinished } from '../api/session-phase.ts';
 import { writeStatus } from './write-status.ts';
 
 /** When a pod that was to be given up is looked at again, because it was being told at that moment. */

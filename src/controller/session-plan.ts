@@ -31,10 +31,10 @@ import {
 import { sessionProcessExit, sessionStartedAt, type Delivery } from './session-facts.ts';
 import type { Intent, Outcome } from './session-outcome.ts';
 import { attemptOf, mayRetry } from './session-retry.ts';
+import { isFinished } from '../api/session-phase.ts';
 import {
   endedStatus,
   finishedAt,
-  isFinished,
   retryingStatus,
   runningStatus,
   startingStatus,

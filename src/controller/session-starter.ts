@@ -21,7 +21,8 @@ import { Background } from './pool/background.ts';
 import type { PodBinder } from './pod-binder.ts';
 import type { PodFactory } from './pod-factory.ts';
 import { attemptOf } from './session-retry.ts';
-import { endedStatus, isActive, rejectedStatus, waitingForPodStatus } from './session-status.ts';
+import { isActive } from '../api/session-phase.ts';
+import { endedStatus, rejectedStatus, waitingForPodStatus } from './session-status.ts';
 import type { Verdicts } from './verdicts.ts';
 import { writeStatus } from './write-status.ts';
 

@@ -10,11 +10,6 @@ import { sessionSeconds } from '../usage/session-seconds.ts';
 import { usageSince } from './session-facts.ts';
 import type { Outcome } from './session-outcome.ts';
 
-/** Ended and Rejected are final: such a Session is never planned for again, only forgotten. */
-export function isFinished(session: Session): boolean {
-  return session.status?.phase === 'Ended' || session.status?.phase === 'Rejected';
-}
-
 /**
  * When a finished Session was found to be over, by our own clock (milliseconds since the epoch): what it is kept for counts from here.
  * `endedAt` is mostly the kubelet's, whose clock may be another. NaN while it is not over.
@@ -22,12 +17,6 @@ export function isFinished(session: Session): boolean {
 export function finishedAt({ status }: Session): number {
   const finished = status?.conditions?.find(({ type, status: is }) => type === 'Finished' && is === 'True');
   return Date.parse(finished?.lastTransitionTime ?? status?.endedAt ?? '');
-}
-
-/** Admitted and not over: it holds one of its Agent's places. */
-export function isActive(session: Session): boolean {
-  const phase = session.status?.phase;
-  return phase === 'Starting' || phase === 'Running' || phase === 'Stopping';
 }
 
 /** Waiting in the queue of a full Agent. */

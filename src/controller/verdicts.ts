@@ -7,7 +7,7 @@ import { isOutcomeUnknown } from '../kube/errors.ts';
 import type { Store } from '../kube/store.ts';
 import type { Announcer } from './announcer.ts';
 import { INDEX } from './caches.ts';
-import { isFinished } from './session-status.ts';
+import { isFinished } from '../api/session-phase.ts';
 import { writeStatus } from './write-status.ts';
 
 /**

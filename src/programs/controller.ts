@@ -4,6 +4,7 @@ import { callSupervisor } from '../controller/delivery/supervisor-client.ts';
 import { createInformers, type Informers } from '../controller/informers.ts';
 import { KeyKeeper } from '../controller/keys/key-keeper.ts';
 import { KeyRing } from '../controller/keys/key-ring.ts';
+import { SealingKeyPublisher } from '../controller/keys/sealing-key-publisher.ts';
 import { kidsInUse } from '../controller/keys/kids-in-use.ts';
 import { lead } from '../controller/leader.ts';
 import { readConfig } from '../controller/config.ts';
@@ -33,7 +34,7 @@ const CACHE_SILENCE_SECONDS = 300;
  */
 export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
   const config = readConfig(env);
-  const { keysSecret, gatewayKeysSecret, ...supervisor } = config.supervisor;
+  const { keysSecret, gatewayKeysSecret, sealingKeysConfigMap, ...supervisor } = config.supervisor;
   const logger = createLogger({ level: config.log.level, program: 'controller' });
   const registry = createRegistry({ version });
   const kitMetrics = new KubeMetrics(registry);
@@ -109,6 +110,13 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     secret: { namespace, name: gatewayKeysSecret },
     purposes: ['signing'],
   });
+  const publisher = new SealingKeyPublisher({
+    api,
+    map: { namespace, name: sealingKeysConfigMap },
+    keys: () => keys.sealingKeys,
+    clock: systemClock,
+    logger,
+  });
   logger.info({ identity, port: health.port, version }, 'started; waiting for the lease');
   try {
     await elector.run({
@@ -124,6 +132,7 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
             events,
             keys,
             gatewayKeys,
+            publisher,
             callSupervisor,
             platform: { policy: config.sessionPods, supervisor },
             networkPolicy: config.networkPolicy.sessions,

@@ -4,7 +4,7 @@ import type { Session } from '../../src/api/session.ts';
 import { agents, sessions } from '../../src/api/resources.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { nodes, pods } from '../../src/kube/resources.ts';
-import { isFinished } from '../../src/controller/session-status.ts';
+import { isFinished } from '../../src/api/session-phase.ts';
 import { isTerminal } from '../../src/pods/pod-facts.ts';
 import type { AgentChoice, Scenario, SessionChoice, Step } from './scenario.ts';
 import type { Fault } from './network.ts';

@@ -1,6 +1,6 @@
 import { labels } from '../../src/api/names.ts';
 import type { Session } from '../../src/api/session.ts';
-import { isFinished } from '../../src/controller/session-status.ts';
+import { isFinished } from '../../src/api/session-phase.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { isPodCommit, type Commit } from './api-server.ts';
 import { Violation } from './violation.ts';

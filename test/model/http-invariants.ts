@@ -1,6 +1,6 @@
 import { labels, sessionRecordFinalizer } from '../../src/api/names.ts';
 import type { Session } from '../../src/api/session.ts';
-import { isFinished } from '../../src/controller/session-status.ts';
+import { isFinished } from '../../src/api/session-phase.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { isBeingDeleted } from '../../src/pods/pod-facts.ts';

@@ -1,7 +1,7 @@
 import type { Agent } from '../../src/api/agent.ts';
 import { labels, managedBy, sessionRecordFinalizer } from '../../src/api/names.ts';
 import type { Session } from '../../src/api/session.ts';
-import { isFinished, isActive } from '../../src/controller/session-status.ts';
+import { isFinished, isActive } from '../../src/api/session-phase.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { isWarm } from '../../src/controller/pool/warm-pods.ts';
 import { isLive } from '../../src/pods/pod-facts.ts';

@@ -47,3 +47,6 @@ export function readToken(
   const isFor = claims.podUid === wanted.podUid && claims.operation === wanted.operation && claims.body === wanted.body;
   return isFor && wanted.now <= claims.expires + TOLERANCE_MS ? claims : undefined;
 }
+
+/** Nobody seals. */
+export const noPublisher: LeaderDeps['publisher'] = { run: () => Promise.resolve() };

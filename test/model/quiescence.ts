@@ -1,7 +1,7 @@
 import { labels } from '../../src/api/names.ts';
 import { agentLimits } from '../../src/api/limits.ts';
 import type { Session } from '../../src/api/session.ts';
-import { isFinished } from '../../src/controller/session-status.ts';
+import { isFinished } from '../../src/api/session-phase.ts';
 import type { Pod } from '../../src/kube/objects.ts';
 import { hasOurFinalizer } from '../../src/pods/finalizer.ts';
 import { agentSpec } from '../../src/api/agent.ts';

@@ -10,7 +10,7 @@ import { STRICT_POLICY } from '../../src/pods/policy.ts';
 import type { ApiServer } from './api-server.ts';
 import { ModelClient } from './client.ts';
 import { RecordingMetrics } from './metrics.ts';
-import { modelKeys, noGatewayKeys } from './model-keys.ts';
+import { modelKeys, noGatewayKeys, noPublisher } from './model-keys.ts';
 import { MUTATION_TIMEOUT_MS, Network, type Request } from './network.ts';
 import { modelCallSupervisor, type PodNetwork } from './pod-network.ts';
 import { Process } from './process.ts';
@@ -84,6 +84,7 @@ export class Replica {
           events: SILENT,
           keys: modelKeys(this.process.clock),
           gatewayKeys: noGatewayKeys,
+          publisher: noPublisher,
           platform: PLATFORM,
           callSupervisor: modelCallSupervisor({ ...this.#deps, process: this.process, network: this.network }),
           networkPolicy: { enabled: true, from: [] },

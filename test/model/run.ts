@@ -1,6 +1,6 @@
 import { Actor } from './act.ts';
 import { Invariants } from './invariants.ts';
-import { isFinished } from '../../src/controller/session-status.ts';
+import { isFinished } from '../../src/api/session-phase.ts';
 import {
   checkAllEnded,
   checkIdle,

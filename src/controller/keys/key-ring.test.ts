@@ -50,7 +50,7 @@ async function loaded(): Promise<KeyRing> {
 async function running(): Promise<{ ring: KeyRing; changes: string[][] }> {
   const ring = await loaded();
   const changes: string[][] = [];
-  ring.onChanged(() => changes.push(ring.kids));
+  ring.onChanged('signing', () => changes.push(ring.kids));
   void ring.run(end.signal);
   return { ring, changes };
 }
@@ -87,10 +87,10 @@ describe('at the start', () => {
     server.annotate({ mine: 'stays', 'bullpen.dev/rotate': 'later' });
     const ring = await loaded();
     expect(ring.kids).toEqual(kids);
-    expect(ring.sealingKey).toMatchObject({ kty: 'OKP', crv: 'X25519' });
+    expect(ring.sealingKeys[0]).toMatchObject({ kty: 'OKP', crv: 'X25519' });
     expect(server.secret?.metadata.annotations).toEqual({ mine: 'stays', 'bullpen.dev/rotate': 'later' });
     expect(server.writes).toBe(2);
-    expect((await loaded()).sealingKey).toEqual(ring.sealingKey);
+    expect((await loaded()).sealingKeys).toEqual(ring.sealingKeys);
     expect(server.writes).toBe(2);
   });
 
@@ -178,7 +178,7 @@ describe('while it runs', () => {
   it('what was sealed opens, also with the key of before, for a day after there is a newer one', async () => {
     const { ring, changes } = await running();
     const context = { namespace: 'calls', agent: 'echo', session: 'call' };
-    const sealWith = async (key = ring.sealingKey): Promise<string> => {
+    const sealWith = async (key = ring.sealingKeys[0]): Promise<string> => {
       if (key === undefined) throw new Error('there is no key');
       return await seal({ headers: {}, body: Buffer.from('hello') }, context, key);
     };

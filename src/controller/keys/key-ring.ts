@@ -19,9 +19,9 @@ export class KeyRing {
     return this.#keeper.publicKeys('signing');
   }
 
-  /** For whoever seals, the newest; undefined before {@link load}. */
-  get sealingKey(): PublicKey<'sealing'> | undefined {
-    return this.#keeper.publicKeys('sealing')[0];
+  /** For whoever seals, newest first; none before {@link load}. */
+  get sealingKeys(): PublicKey<'sealing'>[] {
+    return this.#keeper.publicKeys('sealing');
   }
 
   /** The ids of the keys that sign, newest first. */
@@ -29,10 +29,10 @@ export class KeyRing {
     return this.publicKeys.map(({ kid }) => kid);
   }
 
-  /** Calls back whenever other keys sign. Returns what ends that. */
-  onChanged(listener: () => void): () => void {
-    return this.#keeper.onChanged((purpose) => {
-      if (purpose === 'signing') listener();
+  /** Calls back whenever there are other keys for that purpose. Returns what ends that. */
+  onChanged(purpose: 'signing' | 'sealing', listener: () => void): () => void {
+    return this.#keeper.onChanged((changed) => {
+      if (changed === purpose) listener();
     });
   }
 
