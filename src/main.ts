@@ -1,26 +1,28 @@
-import { runCheck } from './programs/check.ts';
-import { runController } from './programs/controller.ts';
-import { runRelease } from './programs/release.ts';
 import { runToEnd } from './programs/run-to-end.ts';
 
-const PROGRAMS: Record<string, (env: NodeJS.ProcessEnv, signal: AbortSignal, args: string[]) => Promise<void>> = {
-  controller: runController,
-  release: runRelease,
-  check: runCheck,
+type Program = (env: NodeJS.ProcessEnv, signal: AbortSignal, args: string[]) => Promise<void>;
+
+/** Each is loaded when it is run: what one needs takes no memory of another. */
+const PROGRAMS: Record<string, () => Promise<Program>> = {
+  controller: async () => (await import('./programs/controller.ts')).runController,
+  gateway: async () => (await import('./programs/gateway.ts')).runGateway,
+  release: async () => (await import('./programs/release.ts')).runRelease,
+  check: async () => (await import('./programs/check.ts')).runCheck,
 };
 
 const USAGE = `usage: node main.js PROGRAM
 
   controller   run agent sessions: the program that the chart's Deployment runs
+  gateway      serve the REST API: any number of these
   release      let go of all session pods, before an uninstall: the chart's pre-delete hook
   check        see whether an installation works: helm test
 `;
 
 const [name, ...args] = process.argv.slice(2);
-const program = PROGRAMS[name ?? ''];
-if (program === undefined) {
+const load = PROGRAMS[name ?? ''];
+if (load === undefined) {
   process.stderr.write(USAGE);
   process.exit(name === '--help' ? 0 : 2);
 }
 
-await runToEnd((signal) => program(process.env, signal, args));
+await runToEnd(async (signal) => (await load())(process.env, signal, args));

@@ -6,7 +6,10 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { readApiAccess, type ApiAccess } from '../cluster/api.ts';
 import { render, type Manifest, type Values } from './chart-render.ts';
 
-const ACCOUNT = 'bullpen-controller';
+/** The programs that have an account of their own. */
+type Program = 'controller' | 'gateway';
+
+const accountOf = (program: Program): string => `bullpen-${program}`;
 
 /** Who a controller is, with the rights that the chart gives it. */
 export interface ControllerAccount {
@@ -17,6 +20,7 @@ export interface ControllerAccount {
 }
 
 const accounts = new WeakMap<Cluster, Map<string, Promise<ControllerAccount>>>();
+const granted = new WeakMap<Cluster, Map<string, Promise<void>>>();
 
 /**
  * The account of the controllers whose lease is in this namespace. What the chart's RBAC forgets, no test of the controller
@@ -27,24 +31,43 @@ export function controllerAccount(
   namespace: string,
   values: Values = {},
 ): Promise<ControllerAccount> {
+  return programAccount(cluster, namespace, 'controller', values);
+}
+
+/** The same for any of the programs of that namespace. */
+export async function programAccount(
+  cluster: Cluster,
+  namespace: string,
+  program: Program,
+  values: Values = {},
+): Promise<ControllerAccount> {
+  const rights = granted.get(cluster) ?? new Map<string, Promise<void>>();
+  granted.set(cluster, rights);
+  const right = rights.get(namespace) ?? grantRights(cluster, namespace, values);
+  rights.set(namespace, right);
+  await right;
   const known = accounts.get(cluster) ?? new Map<string, Promise<ControllerAccount>>();
   accounts.set(cluster, known);
-  const account = known.get(namespace) ?? makeAccount(cluster, namespace, values);
-  known.set(namespace, account);
-  return account;
+  const key = `${namespace}/${program}`;
+  const account = known.get(key) ?? makeAccount(cluster, namespace, program);
+  known.set(key, account);
+  return await account;
 }
 
 /** Gives that account the rights that the chart gives it with these values; again does no harm. */
 export async function grantRights(cluster: Cluster, namespace: string, values: Values): Promise<void> {
-  const manifests = await render(cluster, values, { namespace, only: ['serviceaccount.yaml', 'rbac.yaml'] });
+  const only = ['serviceaccount.yaml', 'rbac.yaml', 'gateway-serviceaccount.yaml', 'gateway-rbac.yaml'];
+  const manifests = await render(cluster, values, { namespace, only });
   const input = manifests.map((manifest) => JSON.stringify(ofThisTest(manifest, namespace))).join('\n---\n');
   await cluster.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input });
 }
 
 /** Takes the account's rights away that are not in its namespace; the rest goes with that. */
 export async function dropAccount(cluster: Cluster, namespace: string): Promise<void> {
-  if (accounts.get(cluster)?.delete(namespace) !== true) return;
-  const names = [ACCOUNT, `${ACCOUNT}-nodes`].map((name) => `${namespace}-${name}`);
+  if (granted.get(cluster)?.delete(namespace) !== true) return;
+  for (const program of ['controller', 'gateway'] as const) accounts.get(cluster)?.delete(`${namespace}/${program}`);
+  const [controller, gateway] = [accountOf('controller'), accountOf('gateway')];
+  const names = [controller, `${controller}-nodes`, gateway].map((name) => `${namespace}-${name}`);
   await cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', '--ignore-not-found', ...names]);
 }
 
@@ -60,15 +83,15 @@ function rememberFolder(folder: string): void {
   folders.push(folder);
 }
 
-async function makeAccount(cluster: Cluster, namespace: string, values: Values): Promise<ControllerAccount> {
-  await grantRights(cluster, namespace, values);
-  const token = await cluster.kubectl(['create', 'token', ACCOUNT, '--namespace', namespace, '--duration', '24h']);
+async function makeAccount(cluster: Cluster, namespace: string, program: Program): Promise<ControllerAccount> {
+  const account = accountOf(program);
+  const token = await cluster.kubectl(['create', 'token', account, '--namespace', namespace, '--duration', '24h']);
   const folder = await mkdtemp(join(tmpdir(), 'bullpen-account-'));
   rememberFolder(folder);
   const kubeconfig = join(folder, 'kubeconfig');
   const access = await readApiAccess(cluster.kubeconfig);
   await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(access, token.stdout.trim())), { mode: 0o600 });
-  return { user: `system:serviceaccount:${namespace}:${ACCOUNT}`, kubeconfig };
+  return { user: `system:serviceaccount:${namespace}:${account}`, kubeconfig };
 }
 
 /** What is cluster-wide gets a name of this test's own. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { labels } from '../../src/api/names.ts';
 import type { AgentSpecInput } from '../../src/api/agent.ts';
+import type { ApiKeyType } from '../../src/api/api-key.ts';
 import type { Session, SessionSpec } from '../../src/api/session.ts';
 import { sessions } from '../../src/api/resources.ts';
 import { isAlreadyExists, KubeError } from '../../src/kube/errors.ts';
@@ -13,6 +14,7 @@ import { waitFor } from '../cluster/wait.ts';
 import { dropAccount } from './controller-account.ts';
 import { ControllerProcess, type ControllerOptions } from './controller-process.ts';
 import { applyCrds } from './crds.ts';
+import { createKey, GatewayProcess, type GatewayOptions } from './gateway-process.ts';
 import { TestKube } from './kube.ts';
 import { Recorder } from './replay.ts';
 import { replay, type Replayed } from './replay-rules.ts';
@@ -85,6 +87,7 @@ export class Scene {
   readonly #recorder: Recorder;
   readonly #scripts: Map<string, ScriptOf>;
   readonly #controllers: ControllerProcess[] = [];
+  readonly #gateways: GatewayProcess[] = [];
   readonly #maxAgents: Record<string, number> = {};
   #closed = false;
 
@@ -204,6 +207,20 @@ export class Scene {
     void this.#startAgain(await this.leader(options), options);
   }
 
+  /** A gateway for this namespace alone. */
+  async gateway(options: Partial<GatewayOptions> = {}): Promise<GatewayProcess> {
+    const { namespace } = this;
+    const watchNamespaces = [namespace];
+    const gateway = await GatewayProcess.start(this.#stage.cluster, { namespace, watchNamespaces, ...options });
+    this.#gateways.push(gateway);
+    return gateway;
+  }
+
+  /** A key of the REST API for this namespace. */
+  async key(type: ApiKeyType): Promise<string> {
+    return await createKey(this.#stage.cluster, this.namespace, type);
+  }
+
   /** The controller that was started last. */
   currentController(): ControllerProcess {
     const last = this.#controllers.at(-1);
@@ -245,7 +262,7 @@ export class Scene {
   async close(): Promise<void> {
     const { api } = this.kube;
     this.#closed = true;
-    await Promise.all(this.#controllers.map((controller) => controller.kill()));
+    await Promise.all([...this.#controllers, ...this.#gateways].map((program) => program.kill()));
     const body = { metadata: { finalizers: null } };
     const { items } = await api.list(pods, { namespace: this.namespace });
     await Promise.all(

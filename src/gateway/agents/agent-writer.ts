@@ -1,0 +1,77 @@
+import type { Agent } from '../../api/agent.ts';
+import { agents as agentResource } from '../../api/resources.ts';
+import type { KubeApi } from '../../kube/api.ts';
+import type { Clock } from '../../kube/clock.ts';
+import { isConflict, isForbidden, isInvalid, isNotFound, KubeError } from '../../kube/errors.ts';
+import { Problem } from '../problems.ts';
+import type { AgentDirectory } from './agent-directory.ts';
+import { agentManifest, FIELD_MANAGER, type AgentSettings } from './agent-manifest.ts';
+
+/** Makes, changes and deletes Agents, as one of several who may do so. */
+export class AgentWriter {
+  readonly #api: KubeApi;
+  readonly #directory: AgentDirectory;
+  readonly #clock: Clock;
+
+  constructor(deps: { api: KubeApi; directory: AgentDirectory; clock: Clock }) {
+    this.#api = deps.api;
+    this.#directory = deps.directory;
+    this.#clock = deps.clock;
+  }
+
+  /** @throws Problem Conflict when there is one of that name */
+  async create(namespace: string, name: string, given: AgentSettings): Promise<Agent> {
+    if ((await this.#directory.fresh(namespace, name)) !== undefined)
+      throw new Problem('Conflict', { error: `An agent named ${name} already exists` });
+    return await this.#apply(namespace, name, undefined, given);
+  }
+
+  /** @throws Problem AgentNotFound */
+  async update(namespace: string, name: string, given: AgentSettings): Promise<Agent> {
+    const live = await this.#directory.fresh(namespace, name);
+    if (live === undefined) throw new Problem('AgentNotFound');
+    return await this.#apply(namespace, name, live, given);
+  }
+
+  /** Ends none of its sessions. @throws Problem AgentNotFound */
+  async delete(namespace: string, name: string): Promise<void> {
+    try {
+      await this.#api.delete(agentResource, { namespace, name }, { propagationPolicy: 'Background' });
+    } catch (error) {
+      if (isNotFound(error)) throw new Problem('AgentNotFound', { cause: error });
+      throw error;
+    }
+  }
+
+  async #apply(namespace: string, name: string, live: Agent | undefined, given: AgentSettings): Promise<Agent> {
+    const body = agentManifest(live, { namespace, name }, given, this.#clock.now());
+    try {
+      const written = await this.#api.patch(
+        agentResource,
+        { namespace, name },
+        { type: 'apply', body },
+        { fieldManager: FIELD_MANAGER },
+      );
+      this.#directory.written(written);
+      return written;
+    } catch (error) {
+      throw refusal(error);
+    }
+  }
+}
+
+/** Says in the caller's words what Kubernetes has refused. */
+function refusal(error: unknown): unknown {
+  if (!(error instanceof KubeError)) return error;
+  const text = error.status?.message ?? error.reason;
+  if (isConflict(error)) {
+    const causes = error.details?.causes ?? [];
+    const fields = causes.map(({ field = '', message = '' }) => `${field} (${message})`).join('; ');
+    const what = `Somebody else owns what this would change: ${fields || text}. Change it there, or have them give it up.`;
+    return new Problem('Conflict', { error: what, cause: error });
+  }
+  if (isInvalid(error) || error.code === 400)
+    return new Problem('BadRequest', { error: `Invalid parameters: ${text}`, cause: error });
+  if (isForbidden(error)) return new Problem('Forbidden', { error: text, cause: error });
+  return error;
+}

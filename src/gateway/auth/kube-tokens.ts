@@ -1,0 +1,102 @@
+import type { KubeApi } from '../../kube/api.ts';
+import type { Clock } from '../../kube/clock.ts';
+import type { KubeObject } from '../../kube/objects.ts';
+import type { Resource } from '../../kube/resources.ts';
+import { group } from '../../api/names.ts';
+import { hashOf } from '../../keys/api-key.ts';
+import type { TokenReviewer } from './authenticator.ts';
+import type { Principal } from './principal.ts';
+
+type User = Extract<Principal, { kind: 'user' }>;
+
+interface TokenReview extends KubeObject {
+  spec: { token: string; audiences?: string[] };
+  status?: { authenticated?: boolean; user?: { username?: string; uid?: string; groups?: string[] } };
+}
+
+interface AccessReview extends KubeObject {
+  spec: {
+    user: string;
+    groups: readonly string[];
+    resourceAttributes: { group: string; resource: string; verb: string; namespace: string };
+  };
+  status?: { allowed?: boolean };
+}
+
+const tokenReviews: Resource<TokenReview> = {
+  group: 'authentication.k8s.io',
+  version: 'v1',
+  plural: 'tokenreviews',
+  kind: 'TokenReview',
+  namespaced: false,
+};
+const accessReviews: Resource<AccessReview> = {
+  group: 'authorization.k8s.io',
+  version: 'v1',
+  plural: 'subjectaccessreviews',
+  kind: 'SubjectAccessReview',
+  namespaced: false,
+};
+
+/** How long an answer of Kubernetes' holds: as long as the API server itself keeps one. */
+const KEEP_MS = 10_000;
+/** Answers that are kept at most: anybody may send any token. */
+const KEEP_COUNT = 1_000;
+
+/** What is asked of Kubernetes, and kept for moments: a command line asks several times in a second. */
+class Answers<T> {
+  readonly #clock: Clock;
+  readonly #kept = new Map<string, { until: number; answer: Promise<T> }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get(key: string, ask: () => Promise<T>): Promise<T> {
+    const now = this.#clock.monotonic();
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && kept.until > now) return kept.answer;
+    const answer = ask();
+    this.#kept.delete(key);
+    this.#kept.set(key, { until: now + KEEP_MS, answer });
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= KEEP_COUNT) break;
+      this.#kept.delete(oldest);
+    }
+    // What failed is asked again.
+    answer.catch(() => this.#kept.delete(key));
+    return answer;
+  }
+}
+
+/** Kubernetes' own users, by their tokens, with the rights that they have in Kubernetes: there is no other permission model. */
+export class KubeTokens implements TokenReviewer {
+  readonly #api: KubeApi;
+  readonly #users: Answers<User | undefined>;
+  readonly #rights: Answers<boolean>;
+
+  constructor({ api, clock }: { api: KubeApi; clock: Clock }) {
+    this.#api = api;
+    this.#users = new Answers(clock);
+    this.#rights = new Answers(clock);
+  }
+
+  review(token: string): Promise<User | undefined> {
+    return this.#users.get(hashOf(token), async () => {
+      const { status } = await this.#api.create(tokenReviews, undefined, { metadata: {}, spec: { token } });
+      const name = status?.user?.username;
+      if (status?.authenticated !== true || name === undefined) return undefined;
+      return { kind: 'user', name, groups: status.user?.groups ?? [] };
+    });
+  }
+
+  allows(user: User, access: { verb: string; resource: string; namespace: string }): Promise<boolean> {
+    const { verb, resource, namespace } = access;
+    return this.#rights.get(JSON.stringify([user.name, user.groups, verb, resource, namespace]), async () => {
+      const attributes = { group: resource === 'secrets' ? '' : group, resource, verb, namespace };
+      const spec = { user: user.name, groups: user.groups, resourceAttributes: attributes };
+      const { status } = await this.#api.create(accessReviews, undefined, { metadata: {}, spec });
+      return status?.allowed === true;
+    });
+  }
+}

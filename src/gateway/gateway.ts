@@ -1,0 +1,85 @@
+import type { Express } from 'express';
+import type { KubeApi, PodLogs } from '../kube/api.ts';
+import type { Clock } from '../kube/clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { AgentDirectory } from './agents/agent-directory.ts';
+import { AgentWriter } from './agents/agent-writer.ts';
+import { Authenticator } from './auth/authenticator.ts';
+import { KubeTokens } from './auth/kube-tokens.ts';
+import type { Informers } from './caches.ts';
+import { createApp, type Rates } from './http/app.ts';
+import { KeyUsage } from './keys/key-usage.ts';
+import { KeyStore } from './keys/key-store.ts';
+import { KeyWriter } from './keys/key-writer.ts';
+import { openApiDocument } from './openapi/document.ts';
+import { apiPage } from './openapi/page.ts';
+import { agentRoutes } from './routes/agents.ts';
+import { logRoutes } from './routes/logs.ts';
+import { organizationRoutes } from './routes/organizations.ts';
+import { secretRoutes } from './routes/secrets.ts';
+import { sessionRoutes } from './routes/sessions.ts';
+import { startRoute } from './routes/start.ts';
+import { SealingKey } from './sealing-key.ts';
+import { LogReader } from './logs/log-reader.ts';
+import { SecretSets } from './secrets/secret-sets.ts';
+import { SessionDirectory } from './sessions/session-directory.ts';
+import { BodyCarrier } from './start/body-carrier.ts';
+import type { SharedSecret } from './start/idempotency.ts';
+import { SessionChanges } from './start/session-changes.ts';
+import { SessionStarter } from './start/session-starter.ts';
+
+export interface GatewayDeps {
+  api: KubeApi;
+  logs: PodLogs;
+  informers: Informers;
+  /** What all replicas share and nobody else has, newest first. */
+  secrets: () => readonly SharedSecret[];
+  startTimeoutMs: number;
+  rates: Rates;
+  trustedProxies: number;
+  version: string;
+  /** Aborted when the process ends. */
+  ending: AbortSignal;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** The REST API on top of what the informers show. */
+export function createGateway(deps: GatewayDeps): Express {
+  const { api, logs, informers, startTimeoutMs, rates, trustedProxies, version, ending, clock, logger } = deps;
+  const sessions = informers.sessions.store;
+  const keys = new KeyStore(informers.keys.store);
+  const sealing = new SealingKey(informers.sealingKeys.store);
+  const usage = new KeyUsage({ api, clock, logger });
+  void usage.run(ending);
+  const tokens = new KubeTokens({ api, clock });
+  const agents = new AgentDirectory({ api, agents: informers.agents.store });
+  const changes = new SessionChanges(sessions);
+  const carrier = new BodyCarrier({ api, changes, key: () => sealing.current, logger });
+  carrier.resume(sessions.values(), ending);
+  const starter = new SessionStarter({ api, sessions, changes, carrier, clock, logger, ending });
+  const directory = new SessionDirectory({ api, sessions });
+  const routes = [
+    startRoute({ agents, starter, secrets: deps.secrets, clock, timeoutMs: startTimeoutMs }),
+    ...agentRoutes({ directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions }),
+    ...sessionRoutes({ directory, agents }),
+    ...logRoutes({ reader: new LogReader({ api, logs }), sessions: directory, agents }),
+    ...secretRoutes(new SecretSets({ api })),
+    ...organizationRoutes({
+      keys,
+      writer: new KeyWriter({ api, keys: informers.keys.store }),
+      organizationsOf: ({ organization }) =>
+        Promise.resolve(organization === '' ? [] : [{ name: organization, verboseName: organization }]),
+    }),
+  ];
+  const document = openApiDocument(routes, version);
+  return createApp({
+    routes,
+    authenticator: new Authenticator({ keys, tokens, onUse: (key) => usage.used(key) }),
+    rates,
+    trustedProxies,
+    documents: { json: document, html: apiPage(document) },
+    logger,
+    now: () => clock.monotonic(),
+  });
+}

@@ -1,0 +1,182 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
+import type { z } from 'zod';
+import type { Authenticator } from '../auth/authenticator.ts';
+import { nameOf } from '../auth/principal.ts';
+import { Problem } from '../problems.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { problemOf } from './problem-of.ts';
+import { STYLE } from '../openapi/page.ts';
+import { RateLimiter, type Rate } from './rate-limiter.ts';
+import { sendJson, sendProblem } from './reply.ts';
+import type { Route } from './route.ts';
+
+/** What may be asked in a second: by one key or user, and from one address before anybody knows who it is. */
+export interface Rates {
+  caller: Rate;
+  address: Rate;
+}
+
+export interface AppDeps {
+  routes: readonly Route[];
+  authenticator: Authenticator;
+  logger: Logger;
+  rates: Rates;
+  /** How many proxies in front of it may say who calls, by X-Forwarded-For. */
+  trustedProxies: number;
+  /** The documents that say how the API is used. */
+  documents: { json: object; html: string };
+  /** Monotonic milliseconds. */
+  now: () => number;
+}
+
+/** What browsers may do with the public plane: a key is in the header, never in a cookie, so any page may call it. */
+const CORS = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE, OPTIONS',
+  // `*` would not cover Authorization.
+  'access-control-allow-headers': 'authorization, content-type, idempotency-key',
+  'access-control-expose-headers': 'x-request-id, retry-after',
+  'access-control-max-age': '600',
+};
+
+const SECURITY = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+};
+
+/** The page has a style of its own, and nothing else. */
+const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; frame-ancestors 'none'`;
+
+const requestIdPattern = /^[\w.-]{1,128}$/;
+
+/** The REST API, without a server. */
+export function createApp({ routes, authenticator, rates, trustedProxies, documents, logger, now }: AppDeps): Express {
+  const app = express();
+  app.set('trust proxy', trustedProxies);
+  const callers = new RateLimiter(rates.caller, now);
+  const addresses = new RateLimiter(rates.address, now);
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.set('case sensitive routing', true);
+  app.use((request, response, next) => {
+    const id = requestIdPattern.test(request.get('x-request-id') ?? '') ? request.get('x-request-id') : undefined;
+    const requestId = id ?? randomUUID();
+    response.locals['requestId'] = requestId;
+    response.set({ ...SECURITY, 'x-request-id': requestId });
+    // The official client puts its path behind whatever host it is given, also one with a slash at its end.
+    request.url = request.url.replace(/^[^?]*/, (path) => path.replace(/\/{2,}/g, '/'));
+    const began = now();
+    response.on('close', () => log(logger, request, response, now() - began));
+    next();
+  });
+  app.use('/v1/public', (request, response, next) => {
+    response.set(CORS);
+    if (request.method !== 'OPTIONS') {
+      next();
+      return;
+    }
+    // The one answer without a body: browsers ask for it, and none of Pipecat's clients.
+    response.status(204).end();
+  });
+  app.get('/openapi.json', (request, response) => sendJson(request, response, 200, documents.json));
+  app.get('/docs', (_request, response) => {
+    response.set('content-security-policy', PAGE_POLICY).type('html').send(documents.html);
+  });
+  for (const each of routes) {
+    app[each.method](each.path, async (request, response) => {
+      response.locals['route'] = each.path;
+      await serve(each, { authenticator, callers, addresses }, request, response);
+    });
+  }
+  const methods = new Map<string, string[]>();
+  for (const { path, method } of routes) methods.set(path, [...(methods.get(path) ?? []), method.toUpperCase()]);
+  for (const [path, allowed] of methods) {
+    app.all(path, (_request, response) => {
+      response.set('allow', allowed.join(', '));
+      throw new Problem('MethodNotAllowed');
+    });
+  }
+  app.use(() => {
+    throw new Problem('NotFound');
+  });
+  const onError: ErrorRequestHandler = (error: unknown, request, response, _next) => {
+    refuse(error, request, response, logger);
+  };
+  app.use(onError);
+  return app;
+}
+
+async function serve(
+  route: Route,
+  { authenticator, callers, addresses }: { authenticator: Authenticator; callers: RateLimiter; addresses: RateLimiter },
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  const organization = request.params['org'];
+  const demand = {
+    plane: route.plane,
+    organization: typeof organization === 'string' ? organization : undefined,
+    access: route.access,
+  };
+  const caller = await authenticator.authenticate(request.get('authorization'), demand).catch((error: unknown) => {
+    // Whoever has no key may ask for less.
+    addresses.take(request.ip ?? '');
+    throw error;
+  });
+  const name = nameOf(caller.principal);
+  response.locals['caller'] = name;
+  callers.take(name);
+  const { status, body, headers } = await route.handle({
+    ...caller,
+    params: parse(route.params, request.params),
+    query: parse(route.query, { ...request.query }),
+    request,
+    requestId: String(response.locals['requestId']),
+    signal: gone.signal,
+  });
+  if (!response.destroyed) sendJson(request, response, status ?? route.status ?? 200, body, headers);
+}
+
+/** @throws Problem BadRequest that says what is wrong, in the form that Pipecat Cloud has for it */
+export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map(({ path, message, code }) => ({ path, message, code }));
+  const first = issues[0];
+  const where = first === undefined || first.path.length === 0 ? '' : `${first.path.map(String).join('.')}: `;
+  const error = `Invalid parameters: ${where}${first?.message ?? 'not valid'}`;
+  throw new Problem('BadRequest', { error, more: { err: { name: 'ZodError', issues } } });
+}
+
+function refuse(error: unknown, request: IncomingMessage, response: ServerResponse, logger: Logger): void {
+  const problem = problemOf(error);
+  if (problem.status >= 500 && problem.kind !== 'NotImplemented')
+    logger.error({ err: error, path: request.url?.split('?', 1)[0] }, 'cannot answer a request');
+  if (response.headersSent) response.destroy();
+  else if (!response.destroyed) sendProblem(request, response, problem);
+}
+
+/** Who asked for what, and how that went; nothing of what was said. */
+function log(logger: Logger, request: Request, response: Response, ms: number): void {
+  const { requestId, route, caller } = response.locals as Record<string, string | undefined>;
+  logger.info(
+    {
+      requestId,
+      method: request.method,
+      // A path may hold anything; that of a route that there is, is bounded.
+      path: request.url.split('?', 1)[0]?.slice(0, 256),
+      route,
+      caller,
+      status: response.writableFinished ? response.statusCode : 499,
+      ms: Math.round(ms * 10) / 10,
+    },
+    'request',
+  );
+}

@@ -1,0 +1,20 @@
+import { KubeError } from '../../kube/errors.ts';
+import { Problem } from '../problems.ts';
+
+/** When to come back after the API server did not answer. */
+const RETRY_AFTER_SECONDS = 5;
+
+/** What the caller is told of an error, whatever was thrown: nothing that was not meant for them. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof KubeError) {
+    const retry = { retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS, cause: error };
+    // It did not answer, or has too much to do.
+    if (error.code === 0 || error.code >= 500 || error.code === 429) return new Problem('Unavailable', retry);
+    return new Problem('Internal', { cause: error });
+  }
+  // Express speaks of a request that it cannot read, such as a path that is not well encoded.
+  const status = (error as { status?: unknown } | undefined)?.status;
+  if (status === 400) return new Problem('BadRequest', { error: 'The request cannot be read' });
+  return new Problem('Internal', { cause: error });
+}

@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http';
+import { Problem } from '../problems.ts';
+
+/** A body of JSON: the text as it was sent, and what it says. */
+export interface JsonBody {
+  text: string;
+  value: unknown;
+}
+
+/**
+ * Reads the body of a request, of at most `maxBytes`. What is larger is refused as soon as that is known, and the rest is not read.
+ *
+ * Whatever its type is called, it is taken for JSON: there is nothing else that it could be.
+ *
+ * @throws Problem TooLarge, UnsupportedMediaType for a compressed body, or BadRequest when it is no JSON
+ */
+export async function readJson(request: IncomingMessage, maxBytes: number): Promise<JsonBody> {
+  const { 'content-encoding': encoding = 'identity' } = request.headers;
+  if (encoding !== 'identity') throw new Problem('UnsupportedMediaType');
+  const text = (await readBytes(request, maxBytes)).toString('utf8');
+  if (text.trim() === '') return { text: '{}', value: {} };
+  try {
+    return { text, value: JSON.parse(text) };
+  } catch {
+    // What the parser says quotes the body.
+    throw new Problem('BadRequest', { error: 'The body is not valid JSON' });
+  }
+}
+
+async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw new Problem('TooLarge');
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Problem('TooLarge');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
+}

@@ -1,0 +1,71 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
+import type { Clock } from '../../kube/clock.ts';
+import { sleep } from '../../kube/clock.ts';
+
+/**
+ * Bounds of the server, against clients that are slow on purpose: each holds a connection and its buffers. A request must be complete
+ * within `requestMs`; the answer may take longer, as that of a start or of a log that is followed does.
+ */
+const limits = {
+  connections: 10_000,
+  headerBytes: 16 * 1024,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  /** Longer than that of the load balancers in front of it, who would otherwise meet a connection that is just being closed. */
+  idleMs: 75_000,
+};
+
+export interface HttpServer {
+  readonly port: number;
+  /**
+   * Ends without dropping a request: for `drainMs` it goes on as before, because whoever routes to it learns only then that it ends, and
+   * tells its clients to open no more connections to it; then it takes none, and waits for what has been asked, at most `graceMs`.
+   */
+  close(times: { drainMs: number; graceMs: number }): Promise<void>;
+}
+
+/** Rejects when the port cannot be had. */
+export async function startHttpServer(
+  listener: RequestListener,
+  { port, clock }: { port: number; clock: Clock },
+): Promise<HttpServer> {
+  let draining = false;
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.idleMs,
+      connectionsCheckingInterval: 1_000,
+    },
+    (request, response) => {
+      if (draining) response.setHeader('connection', 'close');
+      listener(request, response);
+    },
+  );
+  server.maxConnections = limits.connections;
+  await listen(server, port);
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close({ drainMs, graceMs }) {
+      draining = true;
+      await sleep(clock, drainMs);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const cut = clock.setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      cut.cancel();
+    },
+  };
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import { isActive } from '../../api/session-phase.ts';
+import type { Session } from '../../api/session.ts';
+import { keyOf, type Store } from '../../kube/store.ts';
+import type { Agent } from '../../api/agent.ts';
+import { INDEX } from '../caches.ts';
+import type { AgentDirectory } from '../agents/agent-directory.ts';
+import { agentCreation, agentUpdate } from '../agents/agent-manifest.ts';
+import { agentDetails, agentSummary, viewDetails, viewSummary } from '../agents/agent-view.ts';
+import type { AgentWriter } from '../agents/agent-writer.ts';
+import { parse } from '../http/app.ts';
+import { readJson } from '../http/read-body.ts';
+import { onBoth, route, type Call, type Route } from '../http/route.ts';
+import { OK, okReply } from './fields.ts';
+
+const MAX_BYTES = 256 * 1024;
+
+const noParams = z.looseObject({});
+const named = z.looseObject({ agentName: z.string() });
+const query = z.looseObject({});
+const listReply = z.object({ services: z.array(agentSummary) });
+const wrapped = z.object({ body: agentDetails });
+const deployment = z.object({
+  id: z.string(),
+  serviceId: z.string(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+  manifest: z.looseObject({ spec: z.looseObject({ image: z.string(), dailyNodeType: z.string() }) }),
+});
+const deploymentsReply = z.object({ deployments: z.array(deployment) });
+
+export interface AgentDeps {
+  directory: AgentDirectory;
+  writer: AgentWriter;
+  sessions: Store<Session>;
+}
+
+type NamedCall = Call<z.output<typeof named>, unknown>;
+type AnyCall = Call<unknown, unknown>;
+
+/** Agents, for private keys and, under other paths and in another wrapping, for the official command line. */
+export function agentRoutes(deps: AgentDeps): Route[] {
+  const { directory, writer } = deps;
+  const details = (agent: Agent): z.output<typeof agentDetails> => viewDetails(agent, activeSessions(deps, agent));
+  const list = ({ organization }: AnyCall) =>
+    Promise.resolve({ body: { services: directory.list(organization).map(viewSummary) } });
+  const create = async ({ organization, request }: AnyCall): Promise<Agent> => {
+    const given = parse(agentCreation, (await readJson(request, MAX_BYTES)).value);
+    return await writer.create(organization, given.serviceName, given);
+  };
+  const update = async (call: AnyCall, name?: string): Promise<Agent> => {
+    const given = parse(agentUpdate, (await readJson(call.request, MAX_BYTES)).value);
+    return await writer.update(call.organization, name ?? given.serviceName ?? '', given);
+  };
+  const remove = async ({ organization, params }: NamedCall) => {
+    await writer.delete(organization, params.agentName);
+    return { body: OK };
+  };
+  const org = '/v1/organizations/:org/services';
+  const at = { own: '/v1/agents', org };
+  const oneAt = { own: '/v1/agents/:agentName', org: `${org}/:agentName` };
+  const reads = { access: { verb: 'get', resource: 'agents' } } as const;
+  const problems = ['BadRequest', 'AgentNotFound', 'Conflict'] as const;
+  const one = { params: named, query };
+  const all = { params: noParams, query };
+  return [
+    ...onBoth(at, {
+      method: 'get',
+      access: { verb: 'list', resource: 'agents' },
+      summary: 'List agents',
+      ...all,
+      reply: listReply,
+      problems: [],
+      handle: list,
+    }),
+    route({
+      method: 'post',
+      path: '/v1/agents',
+      plane: 'private',
+      summary: 'Deploy a new agent',
+      ...all,
+      body: agentCreation,
+      reply: agentDetails,
+      problems,
+      handle: async (call) => ({ body: details(await create(call)) }),
+    }),
+    route({
+      method: 'post',
+      path: org,
+      plane: 'organization',
+      access: { verb: 'create', resource: 'agents' },
+      summary: 'Deploy a new agent',
+      ...all,
+      body: agentCreation,
+      reply: wrapped,
+      problems,
+      handle: async (call) => ({ body: { body: details(await create(call)) } }),
+    }),
+    route({
+      method: 'put',
+      path: org,
+      plane: 'organization',
+      access: { verb: 'patch', resource: 'agents' },
+      summary: 'Deploy a new version of an agent, which is named in the body',
+      ...all,
+      body: agentUpdate,
+      reply: wrapped,
+      problems,
+      handle: async (call) => ({ body: { body: details(await update(call)) } }),
+    }),
+    route({
+      method: 'get',
+      path: '/v1/agents/:agentName',
+      plane: 'private',
+      summary: 'Show an agent',
+      ...one,
+      reply: agentDetails,
+      problems: ['AgentNotFound'],
+      handle: async ({ organization, params }) => ({
+        body: details(await directory.get(organization, params.agentName)),
+      }),
+    }),
+    route({
+      method: 'get',
+      path: `${org}/:agentName`,
+      plane: 'organization',
+      ...reads,
+      summary: 'Show an agent',
+      ...one,
+      reply: wrapped,
+      problems: ['AgentNotFound'],
+      handle: async ({ organization, params }) => ({
+        body: { body: details(await directory.get(organization, params.agentName)) },
+      }),
+    }),
+    route({
+      method: 'post',
+      path: '/v1/agents/:agentName',
+      plane: 'private',
+      summary: 'Change an agent',
+      ...one,
+      body: agentUpdate,
+      reply: agentDetails,
+      problems,
+      handle: async (call) => ({ body: details(await update(call, call.params.agentName)) }),
+    }),
+    ...onBoth(oneAt, {
+      method: 'delete',
+      access: { verb: 'delete', resource: 'agents' },
+      summary: 'Delete an agent; its sessions go on',
+      ...one,
+      reply: okReply,
+      problems: ['AgentNotFound'],
+      handle: remove,
+    }),
+    route({
+      method: 'get',
+      path: `${org}/:agentName/deployments`,
+      plane: 'organization',
+      ...reads,
+      summary: 'List the deployments of an agent',
+      ...one,
+      reply: deploymentsReply,
+      problems: ['AgentNotFound'],
+      handle: async ({ organization, params }) => {
+        const { deployment: current } = details(await directory.get(organization, params.agentName));
+        const { manifest } = current;
+        const spec = { ...manifest.spec, dailyNodeType: 'any' };
+        return { body: { deployments: [{ ...current, manifest: { ...manifest, spec } }] } };
+      },
+    }),
+  ];
+}
+
+function activeSessions({ sessions }: AgentDeps, agent: Agent): number {
+  return sessions.byIndex(INDEX.openByAgent, keyOf(agent)).filter(isActive).length;
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import type { Clock } from '../../kube/clock.ts';
+import type { AgentDirectory } from '../agents/agent-directory.ts';
+import { readinessOf } from '../agent-readiness.ts';
+import { parse } from '../http/app.ts';
+import { rawMember } from '../http/raw-member.ts';
+import { readJson } from '../http/read-body.ts';
+import { route, type Route } from '../http/route.ts';
+import { Problem } from '../problems.ts';
+import { retryOf, type Retry, type SharedSecret } from '../start/idempotency.ts';
+import type { SessionStarter } from '../start/session-starter.ts';
+
+/** Bytes of the body for the agent, by transport. */
+const MAX_BODY_BYTES = { websocket: 4096, other: 1_000_000 };
+/** Bytes of all else in a request. */
+const MAX_REST_BYTES = 64 * 1024;
+
+const startRequest = z
+  .looseObject({
+    createDailyRoom: z.boolean().nullish().describe('Make a Daily room, and tell the agent and the caller of it.'),
+    dailyRoomProperties: z.record(z.string(), z.unknown()).nullish().describe('Properties of the Daily room.'),
+    dailyMeetingTokenProperties: z
+      .record(z.string(), z.unknown())
+      .nullish()
+      .describe("Properties of the caller's token for the Daily room."),
+    enableDefaultIceServers: z.boolean().nullish().describe('Return ICE servers for WebRTC.'),
+    transport: z.enum(['daily', 'webrtc', 'websocket']).nullish().describe('How the caller reaches the agent.'),
+    body: z.unknown().optional().describe('What the agent is told: any JSON, handed over byte for byte.'),
+  })
+  .describe('How to start a session.');
+
+const startReply = z
+  .looseObject({
+    sessionId: z.uuid(),
+    start: z.enum(['warm', 'cold']).describe('Whether a waiting pod took the session, or one is made for it.'),
+    expiresAt: z.iso.datetime().describe('When the session ends at the latest.'),
+    dailyRoom: z.string().optional(),
+    dailyToken: z.string().optional(),
+  })
+  .describe('The session has its pod.');
+
+export interface StartDeps {
+  agents: AgentDirectory;
+  starter: SessionStarter;
+  /** With which requests that may come again are noted; none while they are not known. */
+  secrets: () => readonly SharedSecret[];
+  clock: Clock;
+  /** How long a caller waits, in milliseconds. */
+  timeoutMs: number;
+}
+
+export function startRoute(deps: StartDeps): Route {
+  return route({
+    method: 'post',
+    path: '/v1/public/:agentName/start',
+    plane: 'public',
+    summary: 'Start a session',
+    description:
+      'Answers when the session has its pod: one that was waiting for it (warm), or one that is made for it (cold).',
+    params: z.object({ agentName: z.string() }),
+    query: z.looseObject({}),
+    body: startRequest,
+    reply: startReply,
+    problems: [
+      'NotReady',
+      'AgentNotFound',
+      'TooLarge',
+      'IdempotencyMismatch',
+      'AtCapacity',
+      'StartFailed',
+      'NotImplemented',
+      'StartTimeout',
+    ],
+    async handle({ params, organization, request, signal }) {
+      const until = deps.clock.now() + deps.timeoutMs;
+      const agent = await deps.agents.get(organization, params.agentName);
+      const { text, value } = await readJson(request, MAX_BODY_BYTES.other + MAX_REST_BYTES);
+      const wanted = parse(startRequest, value);
+      const body = bodyOf(text, wanted);
+      const most = wanted.transport === 'websocket' ? MAX_BODY_BYTES.websocket : MAX_BODY_BYTES.other;
+      if (body.length > most)
+        throw new Problem('TooLarge', {
+          error: `The body for the agent has ${body.length} bytes; at most ${most} are allowed`,
+        });
+      if (wanted.transport === 'websocket')
+        throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
+      const { available, message } = readinessOf(agent);
+      if (!available) throw new Problem('NotReady', { more: { detail: message } });
+      const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
+      const known = retryFor(
+        deps,
+        { namespace: organization, agent: params.agentName },
+        request.headers['idempotency-key'],
+        text,
+      );
+      const told = { headers, body };
+      const started = await deps.starter.start({ agent, name: randomUUID(), told, until, signal, retry: known });
+      return { body: started };
+    },
+  });
+}
+
+/** What the agent is told, as it was sent; nothing when there is none, or null. */
+function bodyOf(text: string, { body }: z.output<typeof startRequest>): Buffer {
+  return body === undefined || body === null ? Buffer.alloc(0) : Buffer.from(rawMember(text, 'body') ?? '');
+}
+
+/** What a request with this `Idempotency-Key` is known by; undefined without one. */
+function retryFor(
+  { secrets }: StartDeps,
+  scope: { namespace: string; agent: string },
+  key: string | string[] | undefined,
+  text: string,
+): Retry | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || !/^[!-~]{1,255}$/.test(key))
+    throw new Problem('BadRequest', { error: 'Idempotency-Key must be 1 to 255 printable characters without spaces' });
+  const retry = retryOf({ ...scope, key }, text, secrets());
+  if (retry === undefined)
+    throw new Problem('Unavailable', { error: 'The gateway has no keys yet. Please try again.', retryAfterSeconds: 2 });
+  return retry;
+}

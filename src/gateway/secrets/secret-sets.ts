@@ -1,0 +1,135 @@
+import { labels, managedBy } from '../../api/names.ts';
+import type { KubeApi } from '../../kube/api.ts';
+import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
+import { configMaps, secrets } from '../../kube/resources.ts';
+import { Problem } from '../problems.ts';
+import { INDEX_NAME, indexEntries, indexRemoval, readIndex, type SecretSet } from './set-index.ts';
+
+const FIELD_MANAGER = 'bullpen-gateway';
+const DOCKER = 'kubernetes.io/dockerconfigjson';
+
+/**
+ * Sets of secrets: Secrets that become environment variables of agents, or pull their images. They are written and never read; what there is
+ * is in the index. A Secret that somebody else has made is not touched: it can be referenced.
+ */
+export class SecretSets {
+  readonly #api: KubeApi;
+
+  constructor({ api }: { api: KubeApi }) {
+    this.#api = api;
+  }
+
+  async list(namespace: string): Promise<SecretSet[]> {
+    try {
+      const { data = {} } = await this.#api.get(configMaps, { namespace, name: INDEX_NAME });
+      return readIndex(data);
+    } catch (error) {
+      if (isNotFound(error)) return [];
+      throw error;
+    }
+  }
+
+  /** @throws Problem NotFound */
+  async get(namespace: string, name: string): Promise<SecretSet> {
+    const found = (await this.list(namespace)).find((set) => set.name === name);
+    if (found === undefined) throw new Problem('NotFound', { error: 'Set not found' });
+    return found;
+  }
+
+  /** Adds these values to a set, or makes it. @throws Problem BadRequest or Conflict */
+  async put(namespace: string, name: string, values: Readonly<Record<string, string>>): Promise<void> {
+    const data = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, base64(value)]));
+    const set: SecretSet = { name, type: 'secret', source: 'own', keys: Object.keys(values) };
+    await this.#write(namespace, set, { type: 'Opaque', data });
+  }
+
+  /** @param auth base64 of `user:token` */
+  async putImagePull(namespace: string, name: string, host: string, auth: string): Promise<void> {
+    const config = JSON.stringify({ auths: { [host]: { auth } } });
+    const set: SecretSet = { name, type: 'imagePullSecret', source: 'own', keys: [] };
+    await this.#write(namespace, set, { type: DOCKER, data: { '.dockerconfigjson': base64(config) } });
+  }
+
+  /** Makes a set of a Secret that is there. */
+  async reference(namespace: string, name: string, type: SecretSet['type']): Promise<void> {
+    const known = (await this.list(namespace)).find((set) => set.name === name);
+    if (known?.source === 'own') throw new Problem('Conflict', { error: `Secret set '${name}' exists already` });
+    await this.#merge(namespace, indexEntries({ name, type, source: 'referenced', keys: [] }));
+  }
+
+  /** @throws Problem NotFound */
+  async delete(namespace: string, name: string): Promise<void> {
+    const set = await this.get(namespace, name);
+    if (set.source === 'own') await this.#api.delete(secrets, { namespace, name }).catch(unlessGone);
+    await this.#merge(namespace, indexRemoval(set));
+  }
+
+  /** @throws Problem NotFound */
+  async deleteKey(namespace: string, name: string, key: string): Promise<void> {
+    const set = await this.get(namespace, name);
+    if (!set.keys.includes(key)) throw new Problem('NotFound', { error: 'Secret not found' });
+    const body = { data: { [key]: null } };
+    await this.#api.patch(secrets, { namespace, name }, { type: 'merge', body }).catch(unlessGone);
+    await this.#merge(namespace, indexRemoval(set, key));
+  }
+
+  async #write(
+    namespace: string,
+    set: SecretSet,
+    { type, data }: { type: string; data: Record<string, string> },
+  ): Promise<void> {
+    const { name } = set;
+    const known = (await this.list(namespace)).find((each) => each.name === name);
+    if (known?.source === 'referenced')
+      throw new Problem('BadRequest', { error: `Secret set '${name}' is somebody else's Secret: change it there` });
+    if (known !== undefined && known.type !== set.type)
+      throw new Problem('BadRequest', {
+        error: `Cannot update existing ${words[known.type]} to ${words[set.type]}`,
+      });
+    const metadata = { name, labels: { [labels.managedBy]: managedBy, [labels.secretSet]: set.type } };
+    try {
+      if (known === undefined) await this.#api.create(secrets, namespace, { metadata, type, data });
+      else await this.#api.patch(secrets, { namespace, name }, { type: 'merge', body: { data } });
+    } catch (error) {
+      if (isNotFound(error)) await this.#api.create(secrets, namespace, { metadata, type, data });
+      else if (isAlreadyExists(error))
+        throw new Problem('Conflict', {
+          error: `There is a Secret '${name}' already that is no set: take another name, or reference it`,
+          cause: error,
+        });
+      else throw error;
+    }
+    await this.#merge(namespace, indexEntries(set));
+  }
+
+  /** Entries with null go. */
+  async #merge(namespace: string, data: Record<string, string | null>): Promise<void> {
+    const ref = { namespace, name: INDEX_NAME };
+    try {
+      await this.#api.patch(configMaps, ref, { type: 'merge', body: { data } }, { fieldManager: FIELD_MANAGER });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      const made = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)) as Record<
+        string,
+        string
+      >;
+      const metadata = { name: INDEX_NAME, labels: { [labels.managedBy]: managedBy } };
+      try {
+        await this.#api.create(configMaps, namespace, { metadata, data: made });
+      } catch (again) {
+        if (!isAlreadyExists(again)) throw again;
+        await this.#api.patch(configMaps, ref, { type: 'merge', body: { data } }, { fieldManager: FIELD_MANAGER });
+      }
+    }
+  }
+}
+
+const words = { secret: 'regular secrets', imagePullSecret: 'image pull secrets' } as const;
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function unlessGone(error: unknown): void {
+  if (!isNotFound(error)) throw error;
+}

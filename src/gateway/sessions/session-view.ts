@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import type { Session } from '../../api/session.ts';
+import { sessionId } from '../../pods/names.ts';
+
+/** Why a session is over, in the words that the official client knows; `active` while it is not. */
+const END_STATES = {
+  Completed: 'completed',
+  Failed: 'agent_error',
+  Stopped: 'terminated',
+  DeadlineExceeded: 'session_timeout',
+  StartTimeout: 'agent_start_timeout',
+  OutOfMemory: 'out_of_memory',
+  Lost: 'lost',
+} as const;
+
+const nullable = <T extends z.ZodType>(schema: T) => schema.nullable();
+
+export const sessionView = z.object({
+  sessionId: z.string(),
+  serviceId: z.string().optional(),
+  organizationId: z.string(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+  endedAt: nullable(z.iso.datetime()),
+  botStartSeconds: nullable(z.number()).describe('From the start call to the start of the agent.'),
+  coldStart: nullable(z.boolean()),
+  completionStatus: nullable(z.string()).describe('Why it ended: the reason in the status of the Session.'),
+  endState: z.string(),
+});
+export type SessionView = z.output<typeof sessionView>;
+
+export const sessionDetails = sessionView.extend({
+  resourceMetrics: z.null(),
+  events: z.array(z.object({ eventCode: z.string(), eventTs: z.iso.datetime() })),
+  agent: z.string(),
+  phase: z.string(),
+  message: z.string().optional(),
+  podName: z.string().optional(),
+  nodeName: z.string().optional(),
+  usageSeconds: z.int().optional(),
+});
+
+/** @param serviceId the uid of the Agent, if it still exists */
+export function viewSession(session: Session, serviceId: string | undefined): SessionView {
+  const { metadata, status = {} } = session;
+  const { startedAt, endedAt, startKind, reason } = status;
+  const isOver = status.phase === 'Ended' || status.phase === 'Rejected';
+  return {
+    sessionId: sessionId(metadata),
+    ...(serviceId !== undefined && { serviceId }),
+    organizationId: metadata.namespace ?? '',
+    createdAt: metadata.creationTimestamp,
+    updatedAt: lastOf([metadata.creationTimestamp, status.admittedAt, startedAt, status.stoppingAt, endedAt]),
+    endedAt: isOver ? (endedAt ?? null) : null,
+    botStartSeconds: startedAt === undefined ? null : startSeconds(metadata.creationTimestamp, startedAt),
+    coldStart: startKind === undefined ? null : startKind === 'Cold',
+    completionStatus: isOver ? (reason ?? null) : null,
+    endState: endStateOf(session),
+  };
+}
+
+export function viewSessionDetails(session: Session, serviceId: string | undefined): z.output<typeof sessionDetails> {
+  const { metadata, spec, status = {} } = session;
+  const { startedAt, endedAt } = status;
+  const event = (eventCode: string, eventTs: string | undefined): { eventCode: string; eventTs: string }[] =>
+    eventTs === undefined ? [] : [{ eventCode, eventTs }];
+  return {
+    ...viewSession(session, serviceId),
+    resourceMetrics: null,
+    events: [
+      ...event('SESSION_START_INITIATED', metadata.creationTimestamp),
+      ...event('REQUEST_ARRIVED_AT_BOT', startedAt),
+      ...event(status.reason === 'DeadlineExceeded' ? 'SESSION_TIMEOUT' : 'SESSION_COMPLETED', endedAt),
+    ],
+    agent: spec.agent,
+    phase: status.phase ?? 'Pending',
+    ...(status.message !== undefined && { message: status.message }),
+    ...(status.podName !== undefined && { podName: status.podName }),
+    ...(status.nodeName !== undefined && { nodeName: status.nodeName }),
+    ...(status.usageSeconds !== undefined && { usageSeconds: status.usageSeconds }),
+  };
+}
+
+/** `active` while it is not over. */
+export function endStateOf({ status = {} }: Session): string {
+  if (status.phase === 'Rejected') return 'ended_before_agent_start';
+  if (status.phase !== 'Ended') return 'active';
+  const state = END_STATES[status.reason as keyof typeof END_STATES] ?? 'unknown';
+  return status.startedAt === undefined && state === 'terminated' ? 'ended_before_agent_start' : state;
+}
+
+/** The clocks differ: that of the API server, in whole seconds, and that of a node. */
+function startSeconds(createdAt: string, startedAt: string): number {
+  return Math.max(0, Math.round((Date.parse(startedAt) - Date.parse(createdAt)) / 1000));
+}
+
+function lastOf(times: (string | undefined)[]): string {
+  const known = times.filter((time) => time !== undefined);
+  return known.sort((a, b) => Date.parse(b) - Date.parse(a))[0] ?? '';
+}

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import type { Agent } from '../../api/agent.ts';
+import { apiVersion, headersKey, labels, managedBy, startedByGateway } from '../../api/names.ts';
+import type { Session, SessionSpec } from '../../api/session.ts';
+import { isFinished } from '../../api/session-phase.ts';
+import type { KubeApi } from '../../kube/api.ts';
+import { isNotFound } from '../../kube/errors.ts';
+import type { Logger } from '../../kube/logger.ts';
+import type { NewObject, Secret } from '../../kube/objects.ts';
+import { secrets } from '../../kube/resources.ts';
+import { Problem } from '../problems.ts';
+import { seal, type SealingJwk } from '../../sealing/sealing.ts';
+import type { BotHeaders } from '../../supervisor/wire.ts';
+import type { SessionChanges } from './session-changes.ts';
+
+/** Up to this many bytes travel inside the Session: no other object is made for them. */
+const SEALED_BYTES = 8192;
+
+const BODY_KEY = 'body';
+
+/** What the agent is told. */
+export interface Told {
+  headers: BotHeaders;
+  /** Byte for byte; empty is told as `{}`. */
+  body: Buffer;
+}
+
+/**
+ * How what an agent is told gets to the controller, so that nobody else who may read the Session can read it: sealed inside the Session where
+ * it is short, else in a Secret that has its name from the Session, made before it and deleted when the agent has been told.
+ */
+export class BodyCarrier {
+  readonly #api: KubeApi;
+  readonly #changes: SessionChanges;
+  readonly #key: () => SealingJwk | undefined;
+  readonly #logger: Logger;
+
+  constructor(deps: {
+    api: KubeApi;
+    changes: SessionChanges;
+    /** The key that seals; undefined while the controller has published none. */
+    key: () => SealingJwk | undefined;
+    logger: Logger;
+  }) {
+    this.#api = deps.api;
+    this.#changes = deps.changes;
+    this.#key = deps.key;
+    this.#logger = deps.logger;
+  }
+
+  /** What of a Session's spec says where its body is. */
+  async carry(
+    { headers, body }: Told,
+    agent: Agent,
+    session: string,
+  ): Promise<Pick<SessionSpec, 'sealedBody' | 'bodyFrom'>> {
+    if (body.length === 0 && Object.keys(headers).length === 0) return {};
+    const { namespace = '', name } = agent.metadata;
+    if (body.length > SEALED_BYTES) {
+      const secret = bodySecret({ headers, body }, agent, `${session}-${randomUUID().slice(0, 8)}`);
+      const { metadata: made } = await this.#api.create(secrets, namespace, secret);
+      return { bodyFrom: { secretKeyRef: { name: made.name, key: BODY_KEY } } };
+    }
+    const key = this.#key();
+    if (key === undefined)
+      throw new Problem('Unavailable', {
+        error: 'The controller has not published its key yet. Please try again.',
+        retryAfterSeconds: 2,
+      });
+    return { sealedBody: await seal({ headers, body }, { namespace, agent: name, session }, key) };
+  }
+
+  /** Deletes the Secret of a Session when that needs it no more. Nobody waits for this. */
+  async dropWhenTold(session: Session, signal: AbortSignal): Promise<void> {
+    if (!hasSecret(session)) return;
+    try {
+      await this.#changes.first(session, (now) => (now === undefined || wasTold(now) ? true : undefined), signal);
+    } catch {
+      return; // The process ends: whoever comes next looks for what is left.
+    }
+    await this.drop(session.metadata.namespace ?? '', session.spec);
+  }
+
+  /** Deletes the Secret that this spec names, if it does: the Session was not made. */
+  async drop(namespace: string, { bodyFrom }: Pick<SessionSpec, 'bodyFrom'>): Promise<void> {
+    const name = bodyFrom?.secretKeyRef.name;
+    if (name === undefined) return;
+    try {
+      await this.#api.delete(secrets, { namespace, name });
+    } catch (error) {
+      if (!isNotFound(error))
+        this.#logger.warn({ err: error, secret: name }, 'the Secret of a body could not be deleted');
+    }
+  }
+
+  /** Takes up what a gateway has left behind that was killed. */
+  resume(sessions: Iterable<Session>, signal: AbortSignal): void {
+    for (const session of sessions) void this.dropWhenTold(session, signal);
+  }
+}
+
+/** Whether the body of a Session is in a Secret of ours. */
+function hasSecret({ metadata, spec }: Session): boolean {
+  const isOurs = metadata.labels?.[labels.startedBy] === startedByGateway;
+  return isOurs && spec.bodyFrom?.secretKeyRef.name.startsWith(`${metadata.name}-`) === true;
+}
+
+function wasTold(session: Session): boolean {
+  return session.status?.startedAt !== undefined || isFinished(session);
+}
+
+/** It belongs to the Agent: when the gateway is killed before the Session is there, it goes with that at the latest. */
+function bodySecret({ headers, body }: Told, { metadata }: Agent, name: string): NewObject<Secret> {
+  return {
+    metadata: {
+      name,
+      labels: { [labels.managedBy]: managedBy, [labels.body]: 'session' },
+      ownerReferences: [{ apiVersion, kind: 'Agent', name: metadata.name, uid: metadata.uid }],
+    },
+    type: 'Opaque',
+    immutable: true,
+    data: {
+      [BODY_KEY]: body.toString('base64'),
+      [headersKey]: Buffer.from(JSON.stringify(headers)).toString('base64'),
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { Problem } from '../problems.ts';
+import { Daily } from './daily.ts';
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+const KEY = 'daily-key-that-nobody-may-see';
+const order = { name: 'the-session', seconds: 100 };
+
+interface Asked {
+  method: string;
+  path: string;
+  key: string;
+  body: Record<string, unknown>;
+}
+
+/** Daily, as far as it is asked: what it is told, and what it says. */
+function play(answers: Record<string, (body: Record<string, unknown>) => Response | Error> = {}) {
+  const asked: Asked[] = [];
+  const defaults: typeof answers = {
+    'POST /v1/rooms': ({ name }) => Response.json({ name, url: `https://example.daily.co/${String(name)}` }),
+    'POST /v1/meeting-tokens': ({ properties }) => Response.json({ token: JSON.stringify(properties) }),
+    'DELETE /v1/rooms/the-session': () => Response.json({ deleted: true }),
+  };
+  const daily = new Daily({
+    baseUrl: 'https://daily.example/v1/',
+    now: () => NOW,
+    fetch: (url, init = {}) => {
+      const { pathname: path } = new URL(url);
+      const body = JSON.parse((init.body as string | undefined) ?? '{}') as Record<string, unknown>;
+      const method = init.method ?? '';
+      asked.push({ method, path, key: new Headers(init.headers).get('authorization') ?? '', body });
+      const answer = { ...defaults, ...answers }[`${method} ${path}`]?.(body) ?? new Response('', { status: 404 });
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+  });
+  return { daily, asked };
+}
+
+describe('a room', () => {
+  it('is made for the session, and goes when that must be over', async () => {
+    const { daily, asked } = play();
+    const room = await daily.createRoom(KEY, { ...order, roomProperties: { start_video_off: false } });
+    expect(asked[0]).toMatchObject({
+      key: `Bearer ${KEY}`,
+      body: { name: 'the-session', properties: { exp: NOW / 1000 + 400, start_video_off: false } },
+    });
+    expect(room.url).toBe('https://example.daily.co/the-session');
+  });
+
+  it('has a token for the agent, who owns it, and one for the caller, who does not', async () => {
+    const { daily } = play();
+    const room = await daily.createRoom(KEY, { ...order, tokenProperties: { user_name: 'Ada', room_name: 'another' } });
+    expect(JSON.parse(room.agentToken)).toMatchObject({ is_owner: true, room_name: 'the-session' });
+    const caller = JSON.parse(room.callerToken) as object;
+    expect(caller).toMatchObject({ user_name: 'Ada', room_name: 'the-session' });
+    expect(caller).not.toHaveProperty('is_owner');
+  });
+
+  it('is taken away again when there are no tokens to be had', async () => {
+    const { daily, asked } = play({ 'POST /v1/meeting-tokens': () => new Response('', { status: 500 }) });
+    await expect(daily.createRoom(KEY, order)).rejects.toThrow(Problem);
+    expect(asked.at(-1)).toMatchObject({ method: 'DELETE', path: '/v1/rooms/the-session' });
+  });
+
+  it('that is gone already is as good as deleted', async () => {
+    const { daily } = play({ 'DELETE /v1/rooms/the-session': () => new Response('', { status: 404 }) });
+    await daily.deleteRoom(KEY, 'the-session');
+  });
+});
+
+describe('what Daily does not do', () => {
+  it.each<[string, () => Response | Error, RegExp]>([
+    ['it refuses the key', () => new Response('', { status: 401 }), /refuses the key/],
+    ['it does not answer', () => new Error(`connect ${KEY}`), /does not answer/],
+    [
+      'it says what is wrong',
+      () => Response.json({ info: 'invalid property x' }, { status: 400 }),
+      /status 400: invalid property x/,
+    ],
+    ['it talks nonsense', () => new Response('<html>'), /status 200: no reason/],
+  ])('is said, and never the key: %s', async (_, answer, text) => {
+    const { daily } = play({ 'POST /v1/rooms': answer });
+    const error = await daily.createRoom(KEY, order).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ kind: 'DailyFailed', message: expect.stringMatching(text) as string });
+    expect(JSON.stringify((error as Problem).body)).not.toContain(KEY);
+  });
+});

@@ -1,0 +1,261 @@
+import type { Agent } from '../../api/agent.ts';
+import { parseAgentSpec } from '../../api/parse.ts';
+import { annotations, labels, startedByGateway } from '../../api/names.ts';
+import { sessions as sessionResource } from '../../api/resources.ts';
+import type { Session } from '../../api/session.ts';
+import { isActive } from '../../api/session-phase.ts';
+import type { KubeApi } from '../../kube/api.ts';
+import type { Clock } from '../../kube/clock.ts';
+import { isAlreadyExists, isNotFound, isOutcomeUnknown } from '../../kube/errors.ts';
+import type { Logger } from '../../kube/logger.ts';
+import type { NewObject } from '../../kube/objects.ts';
+import { refOf } from '../../kube/resources.ts';
+import { keyOf, type Store } from '../../kube/store.ts';
+import { Problem } from '../problems.ts';
+import { INDEX } from '../caches.ts';
+import type { BodyCarrier, Told } from './body-carrier.ts';
+import { WINDOW_MS, type Retry } from './idempotency.ts';
+import type { SessionChanges } from './session-changes.ts';
+import { startVerdict } from './start-verdict.ts';
+
+/** When a caller may try again who found the Agent full: sessions end all the time, and nobody can say when. */
+const RETRY_AFTER_SECONDS = 5;
+
+/** How many Sessions one Idempotency-Key may have had that are still there: one in each of its windows. */
+const MAX_NAMES = 32;
+
+export interface StartOrder {
+  agent: Agent;
+  /** Name of the Session where it is no retry, and what callers know it by: a UUID. */
+  name: string;
+  /** What the agent is told. */
+  told: Told;
+  /** When whoever asked no longer waits; Unix milliseconds. */
+  until: number;
+  /** The caller has gone, or the process ends. */
+  signal: AbortSignal;
+  /** When the same request may come again. */
+  retry?: Retry | undefined;
+}
+
+export interface Started {
+  sessionId: string;
+  start: 'warm' | 'cold';
+  expiresAt: string;
+}
+
+/**
+ * Starts Sessions as anybody may: it makes the object and waits for what the controller decides. A start that is refused leaves no object
+ * behind.
+ */
+export class SessionStarter {
+  readonly #api: KubeApi;
+  readonly #sessions: Store<Session>;
+  readonly #changes: SessionChanges;
+  readonly #carrier: BodyCarrier;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #ending: AbortSignal;
+  /** Sessions that are being made and that the cache does not show yet, by Agent. */
+  readonly #making = new Map<string, number>();
+  /** Sessions that are being made and may be asked for again meanwhile, by `namespace/name`. */
+  readonly #retried = new Map<string, Promise<Session>>();
+  /** An object never changes; to parse it for every start would cost more than the rest. */
+  readonly #capacity = new WeakMap<Agent, number>();
+
+  constructor(deps: {
+    api: KubeApi;
+    sessions: Store<Session>;
+    changes: SessionChanges;
+    carrier: BodyCarrier;
+    clock: Clock;
+    logger: Logger;
+    /** Aborted when the process ends. */
+    ending: AbortSignal;
+  }) {
+    this.#api = deps.api;
+    this.#sessions = deps.sessions;
+    this.#changes = deps.changes;
+    this.#carrier = deps.carrier;
+    this.#clock = deps.clock;
+    this.#logger = deps.logger;
+    this.#ending = deps.ending;
+  }
+
+  /**
+   * Refuses at once where the cache already shows that the Agent is full: Sessions that were asked for earlier and wait come first.
+   *
+   * @throws Problem AtCapacity
+   */
+  checkCapacity(agent: Agent): void {
+    const key = keyOf(agent);
+    const open = this.#sessions.byIndex(INDEX.openByAgent, key);
+    const taken = open.length + (this.#making.get(key) ?? 0);
+    const capacity = this.#capacityOf(agent);
+    if (taken < capacity) return;
+    const active = open.filter(isActive).length;
+    throw new Problem('AtCapacity', {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+      more: { activeSessions: active, maxAgents: capacity },
+    });
+  }
+
+  /**
+   * @returns when the Session has its pod
+   * @throws Problem when it is refused, or has none in time
+   */
+  async start(order: StartOrder): Promise<Started> {
+    const { retry, agent } = order;
+    if (retry === undefined) {
+      this.checkCapacity(agent);
+      return await this.wait(await this.#make(order), order);
+    }
+    const { namespace = '' } = agent.metadata;
+    for (let attempt = 0; attempt < MAX_NAMES;) {
+      const name = retry.name(attempt);
+      const session = await this.#findOrMake(namespace, { ...order, name });
+      if (session === 'again') continue;
+      const ageMs = this.#clock.now() - Date.parse(session.metadata.creationTimestamp);
+      if (ageMs > WINDOW_MS) {
+        attempt += 1;
+        continue;
+      }
+      if (!retry.isFor(session)) throw new Problem('IdempotencyMismatch');
+      return await this.wait(session, order);
+    }
+    throw new Problem('Conflict', { error: 'This Idempotency-Key has been used too often. Use a new one.' });
+  }
+
+  /** The Session of that name, as it is or as it is made now; again, when it was refused, which is no reason to refuse it now. */
+  async #findOrMake(namespace: string, order: StartOrder): Promise<Session | 'again'> {
+    const { name, agent } = order;
+    const key = keyOf({ namespace, name });
+    const known = (await this.#retried.get(key)?.catch(() => undefined)) ?? this.#sessions.get(key);
+    if (known !== undefined && known.status?.phase !== 'Rejected') return known;
+    if (known !== undefined) await this.#forget(known);
+    try {
+      this.checkCapacity(agent);
+    } catch (error) {
+      // The cache of this replica may not show yet what another has just made.
+      const fresh = await this.#read(namespace, name);
+      if (fresh === undefined || fresh.status?.phase === 'Rejected') throw error;
+      return fresh;
+    }
+    const making = this.#make(order);
+    this.#retried.set(key, making);
+    try {
+      return await making;
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      const fresh = await this.#read(namespace, name);
+      if (fresh?.status?.phase === 'Rejected') await this.#forget(fresh);
+      return fresh === undefined || fresh.status?.phase === 'Rejected' ? 'again' : fresh;
+    } finally {
+      this.#retried.delete(key);
+    }
+  }
+
+  async #read(namespace: string, name: string): Promise<Session | undefined> {
+    try {
+      const session = await this.#api.get(sessionResource, { namespace, name });
+      this.#sessions.writeThrough(session);
+      return session;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Waits for the verdict on a Session that is there. */
+  async wait(session: Session, { until, signal }: Pick<StartOrder, 'until' | 'signal'>): Promise<Started> {
+    const late = new AbortController();
+    const timer = this.#clock.setTimeout(() => late.abort(), Math.max(0, until - this.#clock.now()));
+    try {
+      return await this.#changes.first(
+        session,
+        (now) => this.#decide(session, now),
+        AbortSignal.any([signal, late.signal]),
+      );
+    } catch (error) {
+      if (error instanceof Problem) await this.#forget(session);
+      // It may still be given a pod at this very moment: the deletion ends it then.
+      if (!late.signal.aborted) throw error;
+      await this.#forget(session);
+      throw new Problem('StartTimeout', { cause: error });
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #decide(session: Session, now: Session | undefined): Started | undefined {
+    if (now === undefined) throw new Problem('StartFailed', { error: 'The session was deleted before it started' });
+    const verdict = startVerdict(now);
+    if (verdict.kind === 'waiting') return undefined;
+    if (verdict.kind === 'started')
+      return { sessionId: session.metadata.name, start: verdict.start, expiresAt: verdict.expiresAt };
+    const { problem, message } = verdict;
+    throw new Problem(problem, {
+      ...(problem === 'StartFailed' && { error: `The session could not be started: ${message}` }),
+      ...(problem === 'AtCapacity' && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
+      more: { reason: now.status?.reason, detail: message },
+    });
+  }
+
+  async #make({ agent, name, told, until, retry }: StartOrder): Promise<Session> {
+    const { namespace = '', name: agentName } = agent.metadata;
+    const key = keyOf(agent);
+    this.#making.set(key, (this.#making.get(key) ?? 0) + 1);
+    try {
+      const body = await this.#carrier.carry(told, agent, name);
+      const wanted: NewObject<Session> = {
+        apiVersion: agent.apiVersion,
+        kind: 'Session',
+        metadata: {
+          name,
+          labels: { [labels.startedBy]: startedByGateway },
+          ...(retry && { annotations: { [annotations.request]: retry.fingerprint } }),
+        },
+        spec: { agent: agentName, ...body, startBefore: new Date(until).toISOString() },
+      };
+      const session = await this.#create(namespace, wanted);
+      this.#sessions.writeThrough(session);
+      void this.#carrier.dropWhenTold(session, this.#ending);
+      return session;
+    } finally {
+      const left = (this.#making.get(key) ?? 1) - 1;
+      if (left > 0) this.#making.set(key, left);
+      else this.#making.delete(key);
+    }
+  }
+
+  async #create(namespace: string, wanted: NewObject<Session>): Promise<Session> {
+    try {
+      return await this.#api.create(sessionResource, namespace, wanted);
+    } catch (error) {
+      // Where it may have been made all the same, its body has to stay.
+      if (!isOutcomeUnknown(error)) await this.#carrier.drop(namespace, wanted.spec);
+      throw error;
+    }
+  }
+
+  /** What stays behind because this fails goes by its age. */
+  async #forget(session: Session): Promise<void> {
+    try {
+      const { uid } = session.metadata;
+      await this.#api.delete(sessionResource, refOf(session), { uid, propagationPolicy: 'Background' });
+    } catch (error) {
+      this.#logger.warn({ err: error, session: session.metadata.name }, 'a refused Session could not be deleted');
+    }
+  }
+
+  #capacityOf(agent: Agent): number {
+    const known = this.#capacity.get(agent);
+    if (known !== undefined) return known;
+    const parsed = parseAgentSpec(agent.spec);
+    // Where Sessions wait for their turn, or nobody can tell, the controller decides.
+    const decides = parsed.ok && parsed.spec.whenFull === 'Reject';
+    const capacity = decides ? parsed.spec.scaling.maxAgents : Infinity;
+    this.#capacity.set(agent, capacity);
+    return capacity;
+  }
+}

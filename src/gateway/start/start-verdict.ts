@@ -1,0 +1,38 @@
+import type { RejectReason } from '../../api/reasons.ts';
+import type { Session } from '../../api/session.ts';
+import type { ProblemName } from '../problems.ts';
+
+/** What became of the start of a Session, as far as its status tells. */
+export type StartVerdict =
+  | { kind: 'waiting' }
+  | { kind: 'started'; start: 'warm' | 'cold'; expiresAt: string }
+  | { kind: 'refused'; problem: ProblemName; message: string };
+
+/** What a caller over REST is told of a refusal; StartFailed for all that is not here. */
+const PROBLEM_OF: Partial<Record<RejectReason, ProblemName>> = {
+  AtCapacity: 'AtCapacity',
+  QueueTimeout: 'AtCapacity',
+  AgentNotFound: 'AgentNotFound',
+  AgentDeleting: 'AgentNotFound',
+  AgentPaused: 'NotReady',
+  AgentInvalid: 'NotReady',
+  ProtocolNotSupported: 'NotReady',
+  StartBeforePassed: 'StartTimeout',
+};
+
+/** A start has done its part when the Session has a pod: one that has waited and taken it, or one that is made for it. */
+export function startVerdict({ status, metadata }: Session): StartVerdict {
+  const { phase = 'Pending', podUID, startedAt, message = '', reason } = status ?? {};
+  if (phase === 'Rejected') {
+    const problem = PROBLEM_OF[reason as RejectReason] ?? 'StartFailed';
+    return { kind: 'refused', problem, message };
+  }
+  if (phase === 'Ended' && startedAt === undefined)
+    return { kind: 'refused', problem: reason === 'StartTimeout' ? 'StartTimeout' : 'StartFailed', message };
+  if (podUID === undefined) return { kind: 'waiting' };
+  const start = status?.startKind === 'Warm' ? 'warm' : 'cold';
+  const { maxSessionDuration = 0, startTimeoutSeconds = 0 } = status?.limits ?? {};
+  const since = Date.parse(startedAt ?? status?.admittedAt ?? metadata.creationTimestamp);
+  const seconds = startedAt === undefined ? startTimeoutSeconds + maxSessionDuration : maxSessionDuration;
+  return { kind: 'started', start, expiresAt: new Date(since + seconds * 1000).toISOString() };
+}

@@ -1,0 +1,90 @@
+import { KubeConfig } from '@kubernetes/client-node';
+import { createInformers, type Informers } from '../gateway/caches.ts';
+import { readConfig } from '../gateway/config.ts';
+import { GatewayKeys } from '../gateway/gateway-keys.ts';
+import { createGateway } from '../gateway/gateway.ts';
+import { startHttpServer } from '../gateway/http/server.ts';
+import { systemClock } from '../kube/clock.ts';
+import { KubeClient } from '../kube/client.ts';
+import { Lifecycle } from '../kube/lifecycle.ts';
+import { KubeMetrics } from '../kube/metrics.ts';
+import { startHealthServer } from '../telemetry/http.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { createRegistry } from '../telemetry/metrics.ts';
+import { version } from '../version.ts';
+
+/** Until those who route to this replica know that it ends. */
+const DRAIN_MS = 5_000;
+/** Below the chart's terminationGracePeriodSeconds, with the one above. */
+const STOP_DEADLINE_MS = 80_000;
+/** A cache whose watches have been silent for so long is not to be trusted; bookmarks come every minute. */
+const CACHE_SILENCE_SECONDS = 300;
+
+/** The gateway: the REST API. Any number of replicas. Resolves after an orderly end. */
+export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
+  const config = readConfig(env);
+  const logger = createLogger({ level: config.log.level, program: 'gateway' });
+  const registry = createRegistry({ version });
+  const metrics = new KubeMetrics(registry);
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromDefault();
+  const common = { clock: systemClock, random: Math.random, metrics, logger };
+  const api = KubeClient.fromKubeConfig(kubeConfig, { ...common, userAgent: `bullpen-gateway/${version}` });
+  const { namespace, watchNamespaces, sealingKeysConfigMap, keysSecret } = config;
+  const informers = createInformers({ ...common, api, namespace, watchNamespaces, sealingKeysConfigMap });
+
+  const lifecycle = new Lifecycle({ clock: systemClock, logger, deadlineMs: STOP_DEADLINE_MS });
+  const stopInformers = new AbortController();
+  lifecycle.add('connections', () => api.close());
+  lifecycle.add('caches', () => stopInformers.abort());
+  const health = await startHealthServer({
+    port: config.health.port,
+    registry,
+    live: [],
+    ready: [
+      { name: 'caches', problem: () => cacheProblem(informers) },
+      { name: 'running', problem: () => (signal.aborted ? 'it ends' : undefined) },
+    ],
+    logger,
+  });
+  lifecycle.add('health', () => health.close());
+  try {
+    const all = Object.values(informers) as Informers[keyof Informers][];
+    for (const informer of all) informer.start(stopInformers.signal);
+    // A key that is not known yet would be refused.
+    await Promise.all(all.map((informer) => informer.whenSynced(signal)));
+    const keys = new GatewayKeys({ api, secret: { namespace, name: keysSecret }, clock: systemClock, logger });
+    void keys.run(stopInformers.signal);
+    const app = createGateway({
+      api,
+      logs: api,
+      informers,
+      secrets: () => keys.secrets,
+      ending: stopInformers.signal,
+      startTimeoutMs: config.start.timeoutSeconds * 1000,
+      rates: config.rates,
+      trustedProxies: config.http.trustedProxies,
+      version,
+      clock: systemClock,
+      logger,
+    });
+    const server = await startHttpServer(app, { port: config.http.port, clock: systemClock });
+    lifecycle.add('http', () => server.close({ drainMs: DRAIN_MS, graceMs: STOP_DEADLINE_MS - 2 * DRAIN_MS }));
+    logger.info({ port: server.port, health: health.port, version }, 'serving');
+    await lifecycle.run(signal);
+  } catch (error) {
+    await lifecycle.run(AbortSignal.abort());
+    if (!signal.aborted) throw error;
+  }
+  logger.info({}, 'stopped');
+}
+
+function cacheProblem(informers: Informers): string | undefined {
+  const entries = Object.entries(informers) as [string, Informers[keyof Informers]][];
+  const missing = entries.filter(([, informer]) => !informer.hasSynced).map(([name]) => name);
+  if (missing.length > 0) return `not complete yet: ${missing.join(', ')}`;
+  const silent = entries
+    .filter(([, informer]) => informer.lastActivityAgeSeconds > CACHE_SILENCE_SECONDS)
+    .map(([name]) => name);
+  return silent.length > 0 ? `no news from the API server: ${silent.join(', ')}` : undefined;
+}

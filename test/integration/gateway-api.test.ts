@@ -1,0 +1,273 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agents, apiKeys, sessions } from '../../src/api/resources.ts';
+import { configMaps, secrets } from '../../src/kube/resources.ts';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import { waitFor } from '../cluster/wait.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { Stage, type Scene } from '../support/stage.ts';
+
+/** What the REST API does with agents, sessions, keys and secrets, on a real API server and with the chart's rights. */
+let stage: Stage;
+beforeAll(async () => {
+  stage = await Stage.open(await connectCluster(), 'rest', { nodes: 4 });
+});
+afterAll(() => stage?.close());
+
+const LONG = { bot: { afterMs: 3_600_000 } };
+const IMAGE = 'registry.example/agent:1';
+
+interface Played {
+  scene: Scene;
+  gateway: GatewayProcess;
+  own: string;
+  start: string;
+  /** A request with the private key. */
+  call: (method: string, path: string, body?: unknown) => ReturnType<GatewayProcess['call']>;
+}
+
+async function play(name: string): Promise<Played> {
+  const scene = await stage.scene(name);
+  const [gateway] = await Promise.all([scene.gateway(), scene.leader()]);
+  const [own, start] = await Promise.all([scene.key('Private'), scene.key('Public')]);
+  for (const [key, path] of [
+    [own, '/v1/agents'],
+    [start, '/v1/public/none/start'],
+  ] as const) {
+    const method = key === own ? 'GET' : 'POST';
+    const known = async (): Promise<boolean> => (await gateway.call(method, path, { key })).status !== 401;
+    await waitFor(known, { what: 'the gateway to know a key', timeoutMs: 30_000, intervalMs: 20 });
+  }
+  const call: Played['call'] = (method, path, body) =>
+    gateway.call(method, path, { key: own, ...(body !== undefined && { body }) });
+  return { scene, gateway, own, start, call };
+}
+
+async function ready({ call }: Played, name: string): Promise<Record<string, unknown>> {
+  let body: Record<string, unknown> = {};
+  await waitFor(async () => (body = (await call('GET', `/v1/agents/${name}`)).body)['ready'] === true, {
+    what: `agent ${name} to be ready`,
+    timeoutMs: 60_000,
+  });
+  return body;
+}
+
+describe.concurrent('an agent', () => {
+  test('is deployed, is ready, is changed and is deleted', async () => {
+    const played = await play('deploy');
+    const { scene, call } = played;
+    const created = await call('POST', '/v1/agents', {
+      serviceName: 'echo',
+      image: IMAGE,
+      autoScaling: { maxAgents: 3 },
+    });
+    expect(created.status).toBe(200);
+    expect(created.body).toMatchObject({ name: 'echo', autoScaling: { minReplicas: 0, maxReplicas: 3 } });
+    expect((await call('POST', '/v1/agents', { serviceName: 'echo', image: IMAGE })).status).toBe(409);
+    const first = await ready(played, 'echo');
+    expect(first['desiredDeploymentId']).toBe(first['reconciledDeploymentId']);
+    // What is left out stays; a new revision is not ready inside the answer that makes it.
+    const changed = await call('POST', '/v1/agents/echo', { image: `${IMAGE}-2`, maxSessionDuration: 300 });
+    expect(changed.body).toMatchObject({ activeDeploymentReady: false, autoScaling: { maxReplicas: 3 } });
+    const second = await ready(played, 'echo');
+    expect(second['desiredDeploymentId']).not.toBe(first['desiredDeploymentId']);
+    const { spec } = await scene.kube.api.get(agents, { namespace: scene.namespace, name: 'echo' });
+    expect(spec).toMatchObject({ image: `${IMAGE}-2`, maxSessionDuration: 300, scaling: { maxAgents: 3 } });
+    expect((await call('DELETE', '/v1/agents/echo')).body).toEqual({ status: 'OK' });
+    expect((await call('DELETE', '/v1/agents/echo')).status).toBe(404);
+  });
+
+  test('of somebody’s manifest keeps what REST cannot say, and is not taken away from its owner', async () => {
+    const played = await play('gitops');
+    const { scene, call } = played;
+    const manifest = {
+      apiVersion: 'bullpen.dev/v1alpha1',
+      kind: 'Agent',
+      metadata: { name: 'echo', namespace: scene.namespace },
+      spec: { image: IMAGE, env: [{ name: 'A', value: '1' }], scaling: { buffer: { count: 0 } } },
+    };
+    const ref = { namespace: scene.namespace, name: 'echo' };
+    await scene.kube.api.patch(agents, ref, { type: 'apply', body: manifest }, { fieldManager: 'flux' });
+    await ready(played, 'echo');
+    expect((await call('POST', '/v1/agents/echo', { autoScaling: { maxAgents: 7 } })).status).toBe(200);
+    const { spec } = await scene.kube.api.get(agents, ref);
+    expect(spec).toMatchObject({ env: [{ name: 'A', value: '1' }], scaling: { maxAgents: 7 } });
+    const conflict = await call('POST', '/v1/agents/echo', { image: 'registry.example/other:1' });
+    expect(conflict.status).toBe(409);
+    expect(conflict.body['error']).toMatch(/[.]spec[.]image.*flux/);
+  });
+
+  test('that cannot be is refused, and says why', async () => {
+    const { call } = await play('refused');
+    const deploy = (more: object) => call('POST', '/v1/agents', { serviceName: 'echo', image: IMAGE, ...more });
+    expect((await deploy({ maxSessionDuration: 5 })).body['error']).toContain('maxSessionDuration');
+    expect((await deploy({ serviceName: 'Echo' })).status).toBe(400);
+    expect((await deploy({ autoScaling: { minAgents: 5, maxAgents: 2 } })).body['error']).toContain('minAgents');
+    expect((await deploy({ region: 'us-west' })).body['error']).toContain('region');
+    expect((await call('GET', '/v1/agents')).body).toEqual({ services: [] });
+  });
+});
+
+describe.concurrent('a session', () => {
+  test('is listed, shown and stopped, also when its agent is gone', async () => {
+    const played = await play('sessions');
+    const { scene, gateway, start, call } = played;
+    await scene.httpAgent('echo', 5, {}, LONG);
+    await ready(played, 'echo');
+    const { body } = await gateway.call('POST', '/v1/public/echo/start', { key: start, body: { body: { a: 1 } } });
+    const id = String(body['sessionId']);
+    await scene.kube.sessionInPhase(id, 'Running');
+    await call('DELETE', '/v1/agents/echo');
+    const seen = async (path: string, wanted: object): Promise<void> => {
+      let last: unknown;
+      await waitFor(
+        async () => {
+          last = (await call('GET', path)).body;
+          try {
+            expect(last).toMatchObject(wanted);
+            return true;
+          } catch {
+            return false;
+          }
+        },
+        { what: `${path} to say so`, timeoutMs: 30_000 },
+      ).catch(() => expect(last).toMatchObject(wanted));
+    };
+    await seen('/v1/agents/echo/sessions', {
+      total_count: 1,
+      sessions: [{ sessionId: id, endedAt: null, coldStart: true }],
+    });
+    await seen(`/v1/agents/echo/sessions/${id}`, { phase: 'Running', agent: 'echo' });
+    const stopped = await call('DELETE', `/v1/agents/echo/sessions/${id}`);
+    expect(stopped.body).toEqual({ status: 'terminated', session_id: id });
+    await scene.kube.sessionInPhase(id, 'Ended');
+    await seen('/v1/agents/echo/sessions?status=ended', { sessions: [{ endState: 'terminated' }] });
+    await seen('/v1/agents/echo/sessions', { total_count: 0, sessions: [] });
+    expect((await call('GET', '/v1/agents/echo/sessions/not-a-uuid')).status).toBe(400);
+  });
+
+  test('is the same one for the same Idempotency-Key, also when the agent is full', async () => {
+    const played = await play('retry');
+    const { scene, gateway, start } = played;
+    await scene.httpAgent('echo', 1, {}, LONG);
+    await ready(played, 'echo');
+    const ask = (body: unknown, idempotency: string) =>
+      gateway.call('POST', '/v1/public/echo/start', { key: start, body, headers: { 'idempotency-key': idempotency } });
+    const both = await Promise.all([ask({ body: 1 }, 'k'), ask({ body: 1 }, 'k')]);
+    expect(both.map(({ status }) => status)).toEqual([200, 200]);
+    const again = await ask({ body: 1 }, 'k');
+    const ids = new Set([...both, again].map(({ body }) => body['sessionId']));
+    expect(ids.size).toBe(1);
+    expect((await ask({ body: 2 }, 'k')).status).toBe(422);
+    expect((await ask({ body: 1 }, 'other')).status).toBe(429);
+    expect((await scene.kube.api.list(sessions, { namespace: scene.namespace })).items).toHaveLength(1);
+  });
+
+  test('is told a megabyte, of which nothing is left when it runs', async () => {
+    const played = await play('large');
+    const { scene, gateway, start } = played;
+    await scene.httpAgent('echo', 5, {}, LONG);
+    await ready(played, 'echo');
+    const text = 'ä'.repeat(499_000);
+    const { status, body } = await gateway.call('POST', '/v1/public/echo/start', {
+      key: start,
+      body: { body: { text } },
+    });
+    expect(status).toBe(200);
+    await scene.kube.sessionInPhase(String(body['sessionId']), 'Running');
+    expect(scene.deliveries()[0]?.body).toBe(JSON.stringify({ text }));
+    const labelSelector = 'bullpen.dev/body';
+    const left = async () =>
+      (await scene.kube.api.list(secrets, { namespace: scene.namespace, labelSelector })).items.length;
+    await waitFor(async () => (await left()) === 0, { what: 'the Secret of the body to be gone', timeoutMs: 30_000 });
+  });
+});
+
+test('secrets are written and never shown, and no Secret of somebody else’s is touched', async () => {
+  const { scene, call } = await play('secrets');
+  const { api } = scene.kube;
+  const ref = { namespace: scene.namespace, name: 'my-set' };
+  expect((await call('PUT', '/v1/secrets/my-set', { secrets: [{ secretKey: 'A', secretValue: '1' }] })).status).toBe(
+    200,
+  );
+  expect((await call('PUT', '/v1/secrets/my-set', { secretKey: 'B', secretValue: 'ü' })).status).toBe(200);
+  expect((await api.get(secrets, ref)).data).toEqual({ A: 'MQ==', B: 'w7w=' });
+  expect((await call('GET', '/v1/secrets/my-set')).body).toMatchObject({
+    secrets: [{ fieldName: 'A' }, { fieldName: 'B' }],
+  });
+  expect((await call('DELETE', '/v1/secrets/my-set/A')).status).toBe(200);
+  expect((await api.get(secrets, ref)).data).toEqual({ B: 'w7w=' });
+  const pull = { isImagePullSecret: true, host: 'registry.example', secretValue: 'dXNlcjp0b2tlbg==' };
+  expect((await call('PUT', '/v1/secrets/pull', pull)).status).toBe(200);
+  expect((await call('GET', '/v1/secrets')).body).toMatchObject({
+    sets: [
+      { name: 'my-set', type: 'secret' },
+      { name: 'pull', type: 'imagePullSecret' },
+    ],
+  });
+  expect((await call('PUT', '/v1/secrets/pull', { secretKey: 'A', secretValue: '1' })).status).toBe(400);
+  await api.create(secrets, scene.namespace, { metadata: { name: 'foreign' }, data: { a: 'MQ==' } });
+  expect((await call('PUT', '/v1/secrets/foreign', { secretKey: 'a', secretValue: '2' })).status).toBe(409);
+  expect((await call('DELETE', '/v1/secrets/foreign')).status).toBe(404);
+  expect((await api.get(secrets, { ...ref, name: 'foreign' })).data).toEqual({ a: 'MQ==' });
+  expect((await call('DELETE', '/v1/secrets/my-set')).status).toBe(200);
+  expect((await call('DELETE', '/v1/secrets/my-set')).status).toBe(404);
+  expect(Object.keys((await api.get(configMaps, { ...ref, name: 'bullpen-secret-sets' })).data ?? {})).toEqual([
+    'pull',
+  ]);
+});
+
+test('keys are made, listed and revoked; a token of Kubernetes does what its RBAC allows', async () => {
+  const { scene, gateway, own } = await play('keys');
+  const { namespace } = scene;
+  const at = `/v1/organizations/${namespace}/apiKeys`;
+  const made = await gateway.call('POST', at, { key: own, body: { name: 'app', type: 'public' } });
+  const key = String(made.body['key']);
+  expect(key).toMatch(/^pk_/);
+  const listed = await gateway.call('GET', at, { key: own });
+  expect(listed.body['public']).toContainEqual(
+    expect.objectContaining({ key, metadata: { name: 'app' }, revoked: false }),
+  );
+  expect(JSON.stringify(listed.body)).not.toContain(own);
+  expect((await gateway.call('DELETE', `${at}/${String(made.body['id'])}`, { key: own })).status).toBe(200);
+  expect((await gateway.call('POST', '/v1/public/x/start', { key })).status).toBe(401);
+  expect((await scene.kube.api.list(apiKeys, { namespace })).items).toHaveLength(3);
+  const token = await stage.cluster.kubectl(['create', 'token', 'default', '--namespace', namespace]);
+  const user = token.stdout.trim();
+  const services = `/v1/organizations/${namespace}/services`;
+  const denied = await gateway.call('GET', services, { key: user });
+  expect(denied.status).toBe(403);
+  expect(denied.body['error']).toContain('may not list agents');
+  await stage.cluster.kubectl([
+    'create',
+    'role',
+    'agents',
+    '--verb=list',
+    '--resource=agents.bullpen.dev',
+    '--namespace',
+    namespace,
+  ]);
+  await stage.cluster.kubectl([
+    'create',
+    'rolebinding',
+    'agents',
+    '--role=agents',
+    `--serviceaccount=${namespace}:default`,
+    '--namespace',
+    namespace,
+  ]);
+  await waitFor(async () => (await gateway.call('GET', services, { key: user })).status === 200, {
+    what: 'the right to list agents to count',
+    timeoutMs: 30_000,
+    intervalMs: 500,
+  });
+  expect((await gateway.call('GET', '/v1/organizations/default/services', { key: user })).status).toBe(403);
+});
+
+test('the API describes itself', async () => {
+  const { gateway } = await play('openapi');
+  const { body } = await gateway.call('GET', '/openapi.json');
+  expect(Object.keys(body['paths'] as object).length).toBeGreaterThan(20);
+  const page = await fetch(`${gateway.origin}/docs`);
+  expect(page.headers.get('content-type')).toContain('text/html');
+  expect(await page.text()).toContain('Start a session');
+});

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agents, apiKeys, sessions } from '../../src/api/resources.ts';
+import { refOf } from '../../src/kube/resources.ts';
+import { connectCluster } from '../cluster/vitest-setup.ts';
+import { waitFor } from '../cluster/wait.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { Stage, type Scene } from '../support/stage.ts';
+
+/** Starts over HTTP: gateway and controller are real processes with the chart's rights, on a real API server. */
+let stage: Stage;
+beforeAll(async () => {
+  stage = await Stage.open(await connectCluster(), 'gateway', { nodes: 4 });
+});
+afterAll(() => stage?.close());
+
+const AGENT = 'echo';
+const START = `/v1/public/${AGENT}/start`;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** Until it is stopped. */
+const LONG = { bot: { afterMs: 3_600_000 } };
+
+interface Played {
+  scene: Scene;
+  gateway: GatewayProcess;
+  key: string;
+}
+
+async function play(name: string, { maxAgents = 5, minAgents = 0 } = {}): Promise<Played> {
+  const scene = await stage.scene(name);
+  const [gateway] = await Promise.all([scene.gateway(), scene.leader()]);
+  await scene.httpAgent(AGENT, maxAgents, { scaling: { minAgents, maxAgents } }, LONG);
+  await agentBecomes(scene, 'Ready');
+  if (minAgents > 0) await scene.kube.warmPods(AGENT, minAgents);
+  const key = await scene.key('Public');
+  await knows(gateway, key);
+  return { scene, gateway, key };
+}
+
+/** Resolves when the gateway has seen a key. */
+async function knows(gateway: GatewayProcess, key: string): Promise<void> {
+  const asked = async (): Promise<boolean> =>
+    (await gateway.call('POST', '/v1/public/none/start', { key })).status === 404;
+  await waitFor(asked, { what: 'the gateway to know a key', timeoutMs: 30_000, intervalMs: 20 });
+}
+
+/** Resolves when the controller says this of the Agent, for the reason that is in its condition. */
+async function agentBecomes({ kube }: Scene, reason: string): Promise<void> {
+  await kube.when(agents, AGENT, reason, ({ metadata, status }) => {
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+    return status?.observedGeneration === metadata.generation && ready?.reason === reason;
+  });
+}
+
+async function sessionCount({ kube, namespace }: Scene): Promise<number> {
+  return (await kube.api.list(sessions, { namespace })).items.length;
+}
+
+describe.concurrent('a start', () => {
+  test.each([
+    ['warm', 1],
+    ['cold', 0],
+  ])('is %s', async (start, minAgents) => {
+    const { scene, gateway, key } = await play(start, { minAgents });
+    const body = '{"n": 1.0, "big": 12345678901234567890, "text": "Grüße, 世界 \\u0000"}';
+    const { status, body: reply } = await gateway.call('POST', START, { key, body: `{"body": ${body} , "x": 1}` });
+    expect({ status, reply }).toMatchObject({
+      status: 200,
+      reply: { start, sessionId: expect.stringMatching(UUID) as string },
+    });
+    const id = String(reply['sessionId']);
+    const { status: told } = await scene.kube.sessionInPhase(id, 'Running');
+    const [delivery] = scene.deliveries();
+    expect(delivery?.headers['x-daily-session-id']).toBe(id);
+    expect(delivery?.body).toBe(body);
+    const latest = Date.parse(told?.startedAt ?? '') + 7200_000;
+    expect(Date.parse(String(reply['expiresAt']))).toBeGreaterThanOrEqual(latest);
+    // Nobody who may read Sessions reads what was said.
+    expect(JSON.stringify(await scene.kube.session(id))).not.toContain('世界');
+  });
+
+  test('without anything to say tells the agent an empty object', async () => {
+    const { scene, gateway, key } = await play('empty');
+    const { body } = await gateway.call('POST', START, { key });
+    await scene.kube.sessionInPhase(String(body['sessionId']), 'Running');
+    expect(scene.deliveries()[0]?.body).toBe('{}');
+  });
+
+  test('of a full Agent is refused, and leaves nothing behind', async () => {
+    const { scene, gateway, key } = await play('full', { maxAgents: 2 });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => gateway.call('POST', START, { key })));
+    const count = (wanted: number): number => answers.filter(({ status }) => status === wanted).length;
+    expect({ ok: count(200), full: count(429) }).toEqual({ ok: 2, full: 18 });
+    const refused = answers.find(({ status }) => status === 429);
+    expect(refused?.headers.get('retry-after')).toBe('5');
+    expect(refused?.body).toMatchObject({ code: 'PCC-AGENT-AT-CAPACITY', status: 429 });
+    expect(await sessionCount(scene)).toBe(2);
+  });
+
+  test('is refused in the order key, agent, size, readiness', async () => {
+    const { scene, gateway, key } = await play('order');
+    const large = { body: { text: 'x'.repeat(1_000_000) } };
+    const none = '/v1/public/none/start';
+    expect((await gateway.call('POST', none, { key: 'pk_wrong', body: large })).status).toBe(401);
+    expect((await gateway.call('POST', none, { key, body: large })).status).toBe(404);
+    await scene.kube.patchAgent(AGENT, { paused: true });
+    await agentBecomes(scene, 'Paused');
+    await waitFor(async () => (await gateway.call('POST', START, { key })).body['code'] === 'PCC-1001', {
+      what: 'the gateway to see the pause',
+      timeoutMs: 30_000,
+    });
+    expect((await gateway.call('POST', START, { key, body: large })).status).toBe(413);
+    expect(await sessionCount(scene)).toBe(0);
+  });
+
+  test('with a key that has just been revoked is refused', async () => {
+    const { scene, gateway, key } = await play('revoked');
+    const { api } = scene.kube;
+    const { items } = await api.list(apiKeys, { namespace: scene.namespace });
+    for (const item of items)
+      await api.patch(apiKeys, refOf(item), { type: 'merge', body: { spec: { revoked: true } } });
+    const refused = async (): Promise<boolean> => (await gateway.call('POST', START, { key })).status === 401;
+    await waitFor(refused, { what: 'the key to open nothing', timeoutMs: 10_000, intervalMs: 10 });
+  });
+});

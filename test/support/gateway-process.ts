@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import type { ApiKeyType } from '../../src/api/api-key.ts';
+import { apiKeyOf, makeKey } from '../../src/keys/api-key.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { ChaosProxy } from './chaos-proxy.ts';
+import { programAccount } from './controller-account.ts';
+import { ProgramProcess } from './program-process.ts';
+
+export interface GatewayOptions {
+  /** Its own namespace, in which its controller publishes. */
+  namespace: string;
+  /** Namespaces that it serves. */
+  watchNamespaces?: string[];
+  /** More of BULLPEN_CONFIG. */
+  config?: Record<string, unknown>;
+  /** Between it and the API server. */
+  proxy?: ChaosProxy;
+}
+
+/** A gateway that runs beside the cluster. It has the rights that the chart gives it, and no others. */
+export class GatewayProcess extends ProgramProcess {
+  #origin = '';
+
+  /** Starts one; resolves when it serves. */
+  static async start(cluster: Cluster, options: GatewayOptions): Promise<GatewayProcess> {
+    const account = await programAccount(cluster, options.namespace, 'gateway');
+    options.proxy?.actAs(account.user);
+    const config = {
+      namespace: options.namespace,
+      watchNamespaces: options.watchNamespaces ?? [],
+      http: { port: 0 },
+      health: { port: 0 },
+      ...options.config,
+    };
+    const { kubeconfig } = options.proxy ?? account;
+    const gateway = new GatewayProcess('gateway', await ProgramProcess.spawn('gateway', { kubeconfig, config }));
+    const { port } = await gateway.log('serving');
+    gateway.#origin = `http://127.0.0.1:${String(port)}`;
+    return gateway;
+  }
+
+  /** Where it serves: `http://127.0.0.1:PORT`. */
+  get origin(): string {
+    return this.#origin;
+  }
+
+  /** A request of its API, with a key. The answer must be JSON, as all are. */
+  async call(
+    method: string,
+    path: string,
+    {
+      key,
+      body,
+      headers = {},
+      signal,
+    }: {
+      key?: string;
+      body?: unknown;
+      headers?: Record<string, string>;
+      signal?: AbortSignal;
+    } = {},
+  ): Promise<{ status: number; headers: Headers; body: Record<string, unknown> }> {
+    const response = await fetch(`${this.#origin}${path}`, {
+      method,
+      headers: {
+        ...(key !== undefined && { authorization: `Bearer ${key}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(signal && { signal }),
+    });
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, unknown>,
+    };
+  }
+}
+
+/** Makes a key of a namespace as an administrator would. */
+export async function createKey(cluster: Cluster, namespace: string, type: ApiKeyType): Promise<string> {
+  const key = makeKey(type, randomBytes);
+  const object = apiKeyOf(key, type, 'of a test');
+  const input = JSON.stringify({ ...object, metadata: { ...object.metadata, namespace } });
+  await cluster.kubectl(['create', '-f', '-'], { input });
+  return key;
+}
