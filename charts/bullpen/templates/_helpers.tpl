@@ -23,6 +23,15 @@
 {{ include "bullpen.fullname" . }}-gateway-keys
 {{- end -}}
 
+{{- define "bullpen.gatewayName" -}}
+{{ include "bullpen.fullname" . }}-gateway
+{{- end -}}
+
+{{/* The ConfigMap in which the controller publishes the keys with which bodies are sealed for it. */}}
+{{- define "bullpen.sealingKeysName" -}}
+{{ include "bullpen.fullname" . }}-sealing-keys
+{{- end -}}
+
 {{- define "bullpen.releaseName" -}}
 {{ include "bullpen.fullname" . }}-release
 {{- end -}}
@@ -84,7 +93,8 @@ app.kubernetes.io/component: {{ index . 1 }}
     "imagePullSecrets" .Values.supervisor.imagePullSecrets
     "resources" .Values.supervisor.resources
     "keysSecret" (include "bullpen.keysSecretName" .)
-    "gatewayKeysSecret" (include "bullpen.gatewayKeysSecretName" .))
+    "gatewayKeysSecret" (include "bullpen.gatewayKeysSecretName" .)
+    "sealingKeysConfigMap" (include "bullpen.sealingKeysName" .))
   "networkPolicy" (dict "sessions" (dict
     "enabled" .Values.networkPolicy.sessions.enabled
     "from" (concat (list (dict
@@ -92,6 +102,28 @@ app.kubernetes.io/component: {{ index . 1 }}
       "podSelector" (dict "matchLabels" (include "bullpen.selectorLabels" (list . "controller") | fromYaml))))
       .Values.networkPolicy.sessions.from)))
 | toJson -}}
+{{- end -}}
+
+{{/* The configuration of the gateway, in the same way. */}}
+{{- define "bullpen.gatewayConfig" -}}
+{{- dict
+  "namespace" .Release.Namespace
+  "watchNamespaces" .Values.watch.namespaces
+  "http" (dict "port" 8000)
+  "health" (dict "port" 8080)
+  "log" (dict "level" .Values.gateway.logLevel)
+  "sealingKeysConfigMap" (include "bullpen.sealingKeysName" .)
+  "keysSecret" (include "bullpen.gatewayKeysSecretName" .)
+  "start" (dict "timeoutSeconds" .Values.gateway.startTimeoutSeconds)
+| toJson -}}
+{{- end -}}
+
+{{- define "bullpen.gatewayServiceAccountName" -}}
+{{- if .Values.gateway.serviceAccount.create -}}
+{{- default (include "bullpen.gatewayName" .) .Values.gateway.serviceAccount.name -}}
+{{- else -}}
+{{- required "gateway.serviceAccount.name must name an account that exists, when gateway.serviceAccount.create is false" .Values.gateway.serviceAccount.name -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What the pod security standard `restricted` asks of a pod. The user is the image's own, which is not root. */}}

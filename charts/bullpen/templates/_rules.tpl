@@ -38,6 +38,54 @@
 {{ include "bullpen.eventRules" . }}
 {{- end -}}
 
+{{/* What the gateway does in each namespace that it serves: what its callers ask for. */}}
+{{- define "bullpen.gatewayRules" -}}
+- apiGroups: [bullpen.dev]
+  resources: [agents, sessions]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [bullpen.dev]
+  resources: [apikeys]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [bullpen.dev]
+  resources: [apikeys/status]
+  verbs: [patch]
+# Bodies of sessions that are too large for a Session, and sets of secrets: written, and never read.
+- apiGroups: ['']
+  resources: [secrets]
+  verbs: [create, patch, delete]
+# Which sets of secrets there are, and the names of what is in them.
+- apiGroups: ['']
+  resources: [configmaps]
+  verbs: [create]
+- apiGroups: ['']
+  resources: [configmaps]
+  resourceNames: [bullpen-secret-sets]
+  verbs: [get, patch]
+# What agents have written.
+- apiGroups: ['']
+  resources: [pods]
+  verbs: [get, list]
+- apiGroups: ['']
+  resources: [pods/log]
+  verbs: [get]
+{{- end -}}
+
+{{/* Asks Kubernetes who has a token, and what they may do. */}}
+{{- define "bullpen.reviewRules" -}}
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+- apiGroups: [authorization.k8s.io]
+  resources: [subjectaccessreviews]
+  verbs: [create]
+{{- end -}}
+
+{{- define "bullpen.gatewaySubjects" -}}
+- kind: ServiceAccount
+  name: {{ include "bullpen.gatewayServiceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
 {{- define "bullpen.eventRules" -}}
 - apiGroups: [events.k8s.io]
   resources: [events]
