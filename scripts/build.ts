@@ -40,7 +40,7 @@ const { name, version, license } = JSON.parse(await readFile(`${root}package.jso
 await rm(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: { main: 'src/main.ts', supervisor: 'src/supervisor-main.ts' },
+  entryPoints: { main: 'src/main.ts', supervisor: 'src/supervisor-main.ts', cli: 'src/cli-main.ts' },
   outdir: dist,
   bundle: true,
   platform: 'node',
@@ -66,7 +66,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 });
 
-for (const program of ['main', 'supervisor']) {
+for (const program of ['main', 'supervisor', 'cli']) {
   const map = JSON.parse(await readFile(`${dist}/${program}.js.map`, 'utf8')) as SourceMap;
   await writeFile(`${dist}/${program}.js.map`, JSON.stringify(ownSourceMap(map)));
 }

@@ -1,0 +1,55 @@
+import type { KubeClient } from '../kube/client.ts';
+import type { Clock } from '../kube/clock.ts';
+
+/** How results are printed, as kubectl does it. */
+export const outputs = ['', 'wide', 'name', 'json', 'yaml'] as const;
+export type Output = (typeof outputs)[number];
+
+/** What commands do their work with. */
+export interface Tools {
+  api: KubeClient;
+  /** The namespace that is meant: of `-n`, else of the kubeconfig's context. */
+  namespace: string;
+  output: Output;
+  clock: Clock;
+  /** Writes a line to standard output. */
+  print: (line: string) => void;
+  /** Writes a line to standard error: what people read and programs do not. */
+  note: (line: string) => void;
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal;
+  readFile: (path: string) => Promise<string>;
+}
+
+/** Values of options, by their long names. */
+export type Options = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface OptionDefinition {
+  type: 'string' | 'boolean';
+  short?: string;
+  /** What its value is called in the help. */
+  value?: string;
+  help: string;
+}
+
+/** One command of `bullpen`. */
+export interface Command {
+  /** The words that call it: `keys create`. */
+  name: string;
+  /** Names of what comes after them; the last one with `?` may be left out. */
+  args: readonly string[];
+  summary: string;
+  options: Readonly<Record<string, OptionDefinition>>;
+  run(tools: Tools, args: readonly string[], options: Options): Promise<void>;
+}
+
+/** A mistake of who called, or something that they have to know: printed without a stack, exit code 1. */
+export class CliError extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.name = 'CliError';
+    this.exitCode = exitCode;
+  }
+}

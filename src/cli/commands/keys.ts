@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import type { ApiKey, ApiKeyType } from '../../api/api-key.ts';
+import { apiKeys } from '../../api/resources.ts';
+import { isNotFound } from '../../kube/errors.ts';
+import { apiKeyOf, makeKey } from '../../keys/api-key.ts';
+import { CliError, type Command } from '../command.ts';
+import { ago, render, type Column } from '../print.ts';
+
+const types: Record<string, ApiKeyType> = { public: 'Public', private: 'Private', cli: 'Cli' };
+
+function columns(now: number): Column<ApiKey>[] {
+  return [
+    { name: 'Name', of: ({ metadata }) => metadata.name },
+    { name: 'Type', of: ({ spec }) => spec.type },
+    { name: 'Display name', of: ({ spec }) => spec.displayName },
+    { name: 'Revoked', of: ({ spec }) => spec.revoked ?? false },
+    { name: 'Last used', of: ({ status }) => ago(status?.lastUsedAt, now) },
+    { name: 'Age', of: ({ metadata }) => ago(metadata.creationTimestamp, now) },
+    { name: 'Key', of: ({ spec }) => spec.key, wide: true },
+  ];
+}
+
+export const keysCreate: Command = {
+  name: 'keys create',
+  args: ['DISPLAY-NAME'],
+  summary: 'Make a key of the REST API for a namespace; it is printed this once',
+  options: {
+    type: { type: 'string', value: 'public|private|cli', help: 'what it is for; default public' },
+    cli: { type: 'boolean', help: 'the same as --type cli: a token for `pipecat cloud auth use-pat`' },
+  },
+  async run({ api, namespace, output, print, note }, [displayName = ''], options) {
+    const wanted = options['cli'] === true ? 'cli' : (options['type'] ?? 'public');
+    const type = types[String(wanted)];
+    if (type === undefined) throw new CliError(`--type must be public, private or cli, not "${String(wanted)}"`, 2);
+    const key = makeKey(type, randomBytes);
+    const made = await api.create(apiKeys, namespace, apiKeyOf(key, type, displayName));
+    if (output === 'name') print(`apikey.bullpen.dev/${made.metadata.name}`);
+    else if (output === 'json') print(JSON.stringify({ name: made.metadata.name, namespace, type, key }, undefined, 4));
+    else print(key);
+    if (type !== 'Public') note('Keep it safe: it cannot be shown again.');
+  },
+};
+
+export const keysList: Command = {
+  name: 'keys list',
+  args: [],
+  summary: 'List the keys of a namespace',
+  options: {},
+  async run({ api, namespace, output, clock, print, note }) {
+    const { items } = await api.list(apiKeys, { namespace });
+    if (items.length === 0 && output !== 'json' && output !== 'yaml') note(`No keys in namespace ${namespace}.`);
+    else print(render(items, { output, resource: apiKeys, columns: columns(clock.now()) }));
+  },
+};
+
+export const keysRevoke: Command = {
+  name: 'keys revoke',
+  args: ['NAME'],
+  summary: 'Revoke a key: it opens nothing any more, within a second',
+  options: {},
+  async run({ api, namespace, print }, [name = '']) {
+    try {
+      await api.patch(apiKeys, { namespace, name }, { type: 'merge', body: { spec: { revoked: true } } });
+    } catch (error) {
+      if (isNotFound(error))
+        throw new CliError(`There is no key ${name} in namespace ${namespace}: see bullpen keys list`);
+      throw error;
+    }
+    print(`apikey.bullpen.dev/${name} revoked`);
+  },
+};

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { sessionLimits } from '../../api/limits.ts';
+import { apiVersion, labels, managedBy } from '../../api/names.ts';
+import { sessions } from '../../api/resources.ts';
+import type { Session, SessionSpec } from '../../api/session.ts';
+import { isInvalid } from '../../kube/errors.ts';
+import type { NewObject } from '../../kube/objects.ts';
+import { refOf, secrets } from '../../kube/resources.ts';
+import { sessionId } from '../../pods/names.ts';
+import { CliError, type Command, type Options, type Tools } from '../command.ts';
+import { render } from '../print.ts';
+import { watchSession } from '../watch-session.ts';
+
+const KEY = 'body';
+
+export const start: Command = {
+  name: 'start',
+  args: ['AGENT'],
+  summary: 'Start a session, and wait until it runs',
+  options: {
+    data: { type: 'string', short: 'd', value: 'JSON', help: 'what the agent is told' },
+    'data-file': { type: 'string', value: 'PATH', help: 'the same from a file; - is standard input' },
+    name: { type: 'string', value: 'NAME', help: 'name of the Session; a new UUID when left out' },
+    'no-wait': { type: 'boolean', help: 'do not wait until it runs' },
+  },
+  async run(tools, [agent = ''], options) {
+    const { api, namespace, output, print, note } = tools;
+    const body = await dataOf(tools, options);
+    const name = typeof options['name'] === 'string' ? options['name'] : randomUUID();
+    const session = await create(tools, agent, name, body);
+    const wait = options['no-wait'] !== true;
+    const started = wait ? await watchSession(api, { namespace, name }, isDecided, tools.signal) : session;
+    if (body !== undefined && wait) await drop(tools, started);
+    if (output !== '' && output !== 'wide') {
+      print(render([started], { output, resource: sessions, columns: [], single: true }));
+      return;
+    }
+    const { startKind = '', podName } = started.status ?? {};
+    print(sessionId(started.metadata));
+    if (podName !== undefined)
+      note(`${startKind.toLowerCase()} start on pod ${podName}; its log: bullpen logs ${name} -f`);
+  },
+};
+
+/** It runs, or never will. */
+function isDecided(session: Session | undefined): Session | undefined {
+  if (session === undefined) throw new CliError('The session was deleted before it ran.');
+  const { phase, reason, message, startedAt } = session.status ?? {};
+  if (phase === 'Rejected') throw new CliError(`The session was refused (${reason ?? ''}): ${message ?? ''}`);
+  if (phase === 'Ended' && startedAt === undefined)
+    throw new CliError(`The session ended before it ran (${reason ?? ''}): ${message ?? ''}`);
+  return startedAt === undefined ? undefined : session;
+}
+
+/** What the agent is to be told, byte for byte. */
+async function dataOf({ readFile }: Tools, { data, 'data-file': path }: Options): Promise<string | undefined> {
+  if (data !== undefined && path !== undefined) throw new CliError('Give one of --data and --data-file.', 2);
+  if (typeof path === 'string') {
+    const text = await readFile(path).catch((error: unknown) => {
+      throw new CliError(`cannot read ${path}: ${(error as Error).message}`, 2);
+    });
+    return checked(text, path);
+  }
+  return typeof data === 'string' ? checked(data, '--data') : undefined;
+}
+
+function checked(text: string, where: string): string {
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    throw new CliError(`${where} is not valid JSON: ${(error as Error).message}`, 2);
+  }
+  return text;
+}
+
+/** A body that is short is in the Session, where whoever may read Sessions reads it; a longer one in a Secret. */
+async function create(tools: Tools, agent: string, name: string, body: string | undefined): Promise<Session> {
+  const { api, namespace } = tools;
+  const isShort = body === undefined || Array.from(body).length <= sessionLimits.bodyCharacters;
+  const secret = `${name}-body`;
+  if (!isShort) {
+    await api.create(secrets, namespace, {
+      metadata: { name: secret, labels: { [labels.managedBy]: managedBy, [labels.body]: 'session' } },
+      type: 'Opaque',
+      data: { [KEY]: Buffer.from(body).toString('base64') },
+    });
+  }
+  const spec: SessionSpec = {
+    agent,
+    ...(body !== undefined && (isShort ? { body } : { bodyFrom: { secretKeyRef: { name: secret, key: KEY } } })),
+  };
+  const wanted: NewObject<Session> = { apiVersion, kind: 'Session', metadata: { name }, spec };
+  try {
+    return await api.create(sessions, namespace, wanted);
+  } catch (error) {
+    if (!isShort) await api.delete(secrets, { namespace, name: secret }).catch(() => undefined);
+    if (isInvalid(error)) throw new CliError((error as Error).message, 2);
+    throw error;
+  }
+}
+
+/** The agent has been told. */
+async function drop({ api }: Tools, session: Session): Promise<void> {
+  const { bodyFrom } = session.spec;
+  if (bodyFrom !== undefined) await api.delete(secrets, { ...refOf(session), name: bodyFrom.secretKeyRef.name });
+}
