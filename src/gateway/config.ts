@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { iceServer } from './routes/fields.ts';
 
 const rate = (least: { perSecond: number; burst: number }) =>
   z
@@ -35,6 +36,9 @@ const configSchema = z.strictObject({
   sealingKeysConfigMap: z.string().default('bullpen-sealing-keys'),
   /** The Secret of the keys that the controller makes for the gateway. */
   keysSecret: z.string().default('bullpen-gateway-keys'),
+  daily: z.strictObject({ baseUrl: z.url().default('https://api.daily.co/v1') }).prefault({}),
+  /** What a start with `enableDefaultIceServers` returns. */
+  iceServers: z.array(iceServer).default([{ urls: ['stun:stun.l.google.com:19302'] }]),
   start: z
     .strictObject({
       /** How long whoever starts a session waits at most. */

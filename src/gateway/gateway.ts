@@ -18,12 +18,14 @@ import { logRoutes } from './routes/logs.ts';
 import { organizationRoutes } from './routes/organizations.ts';
 import { secretRoutes } from './routes/secrets.ts';
 import { sessionRoutes } from './routes/sessions.ts';
-import { startRoute } from './routes/start.ts';
+import { startRoute, type StartDeps } from './routes/start.ts';
 import { SealingKey } from './sealing-key.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { SecretSets } from './secrets/secret-sets.ts';
 import { SessionDirectory } from './sessions/session-directory.ts';
 import { BodyCarrier } from './start/body-carrier.ts';
+import { Daily } from './start/daily.ts';
+import { Rooms } from './start/rooms.ts';
 import type { SharedSecret } from './start/idempotency.ts';
 import { SessionChanges } from './start/session-changes.ts';
 import { SessionStarter } from './start/session-starter.ts';
@@ -37,6 +39,9 @@ export interface GatewayDeps {
   startTimeoutMs: number;
   rates: Rates;
   trustedProxies: number;
+  /** Of Daily's REST API. */
+  dailyUrl: string;
+  iceServers: StartDeps['iceServers'];
   version: string;
   /** Aborted when the process ends. */
   ending: AbortSignal;
@@ -46,7 +51,20 @@ export interface GatewayDeps {
 
 /** The REST API on top of what the informers show. */
 export function createGateway(deps: GatewayDeps): Express {
-  const { api, logs, informers, startTimeoutMs, rates, trustedProxies, version, ending, clock, logger } = deps;
+  const {
+    api,
+    logs,
+    informers,
+    startTimeoutMs,
+    rates,
+    trustedProxies,
+    dailyUrl,
+    iceServers,
+    version,
+    ending,
+    clock,
+    logger,
+  } = deps;
   const sessions = informers.sessions.store;
   const keys = new KeyStore(informers.keys.store);
   const sealing = new SealingKey(informers.sealingKeys.store);
@@ -58,9 +76,11 @@ export function createGateway(deps: GatewayDeps): Express {
   const carrier = new BodyCarrier({ api, changes, key: () => sealing.current, logger });
   carrier.resume(sessions.values(), ending);
   const starter = new SessionStarter({ api, sessions, changes, carrier, clock, logger, ending });
+  const daily = new Daily({ baseUrl: dailyUrl, fetch: globalThis.fetch, now: () => clock.now() });
+  const rooms = new Rooms({ api, daily });
   const directory = new SessionDirectory({ api, sessions });
   const routes = [
-    startRoute({ agents, starter, secrets: deps.secrets, clock, timeoutMs: startTimeoutMs }),
+    startRoute({ agents, starter, rooms, iceServers, secrets: deps.secrets, clock, timeoutMs: startTimeoutMs }),
     ...agentRoutes({ directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions }),
     ...sessionRoutes({ directory, agents }),
     ...logRoutes({ reader: new LogReader({ api, logs }), sessions: directory, agents }),

@@ -63,6 +63,8 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
       ending: stopInformers.signal,
       startTimeoutMs: config.start.timeoutSeconds * 1000,
       rates: config.rates,
+      dailyUrl: config.daily.baseUrl,
+      iceServers: config.iceServers,
       trustedProxies: config.http.trustedProxies,
       version,
       clock: systemClock,

@@ -1,6 +1,10 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { agents, apiKeys, sessions } from '../../src/api/resources.ts';
-import { refOf } from '../../src/kube/resources.ts';
+import { refOf, secrets } from '../../src/kube/resources.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
@@ -25,9 +29,12 @@ interface Played {
   key: string;
 }
 
-async function play(name: string, { maxAgents = 5, minAgents = 0 } = {}): Promise<Played> {
+async function play(
+  name: string,
+  { maxAgents = 5, minAgents = 0, config = {} }: { maxAgents?: number; minAgents?: number; config?: object } = {},
+): Promise<Played> {
   const scene = await stage.scene(name);
-  const [gateway] = await Promise.all([scene.gateway(), scene.leader()]);
+  const [gateway] = await Promise.all([scene.gateway({ config: { ...config } }), scene.leader()]);
   await scene.httpAgent(AGENT, maxAgents, { scaling: { minAgents, maxAgents } }, LONG);
   await agentBecomes(scene, 'Ready');
   if (minAgents > 0) await scene.kube.warmPods(AGENT, minAgents);
@@ -54,6 +61,51 @@ async function agentBecomes({ kube }: Scene, reason: string): Promise<void> {
 async function sessionCount({ kube, namespace }: Scene): Promise<number> {
   return (await kube.api.list(sessions, { namespace })).items.length;
 }
+
+/** Daily, as far as the gateway asks it. */
+async function playDaily(): Promise<{ baseUrl: string; rooms: Set<string>; close: () => void }> {
+  const rooms = new Set<string>();
+  const server = createServer((request, response) => {
+    void text(request).then((sent) => {
+      const body = JSON.parse(sent || '{}') as { name?: string; properties?: Record<string, unknown> };
+      const name = body.name ?? request.url?.split('/').at(-1) ?? '';
+      const isRoom = request.url?.startsWith('/v1/rooms') === true;
+      if (isRoom && request.method === 'POST') rooms.add(name);
+      if (isRoom && request.method === 'DELETE') rooms.delete(name);
+      const known = request.headers.authorization === 'Bearer the-daily-key';
+      const answer = isRoom
+        ? { name, url: `https://example.daily.co/${name}` }
+        : { token: JSON.stringify(body.properties) };
+      response.writeHead(known ? 200 : 401, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { baseUrl: `http://127.0.0.1:${port}/v1`, rooms, close: () => server.close() };
+}
+
+test('with a Daily room tells the agent and the caller of it, and takes it away when the start is refused', async () => {
+  const daily = await playDaily();
+  const { scene, gateway, key } = await play('daily', { maxAgents: 1, config: { daily: { baseUrl: daily.baseUrl } } });
+  const ask = () =>
+    gateway.call('POST', START, { key, body: { createDailyRoom: true, enableDefaultIceServers: true } });
+  const without = await ask();
+  expect(without.status).toBe(400);
+  expect(without.body['error']).toContain('Secret bullpen-daily');
+  const data = { apiKey: Buffer.from('the-daily-key').toString('base64') };
+  await scene.kube.api.create(secrets, scene.namespace, { metadata: { name: 'bullpen-daily' }, data });
+  const { body } = await ask();
+  const id = String(body['sessionId']);
+  expect(body).toMatchObject({ dailyRoom: `https://example.daily.co/${id}`, iceConfig: { iceServers: [{}] } });
+  expect(JSON.parse(String(body['dailyToken']))).not.toHaveProperty('is_owner');
+  await scene.kube.sessionInPhase(id, 'Running');
+  const [delivery] = scene.deliveries();
+  expect(delivery?.headers).toMatchObject({ 'x-daily-room-url': `https://example.daily.co/${id}` });
+  expect(JSON.parse(delivery?.headers['x-daily-room-token'] ?? '')).toMatchObject({ is_owner: true, room_name: id });
+  expect((await ask()).status).toBe(429);
+  expect([...daily.rooms]).toEqual([id]);
+  daily.close();
+});
 
 describe.concurrent('a start', () => {
   test.each([

@@ -115,6 +115,8 @@ app.kubernetes.io/component: {{ index . 1 }}
   "sealingKeysConfigMap" (include "bullpen.sealingKeysName" .)
   "keysSecret" (include "bullpen.gatewayKeysSecretName" .)
   "start" (dict "timeoutSeconds" .Values.gateway.startTimeoutSeconds)
+  "daily" (dict "baseUrl" .Values.gateway.daily.baseUrl)
+  "iceServers" .Values.gateway.iceServers
 | toJson -}}
 {{- end -}}
 

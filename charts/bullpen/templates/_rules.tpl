@@ -53,6 +53,11 @@
 - apiGroups: ['']
   resources: [secrets]
   verbs: [create, patch, delete]
+# The key of the organization for Daily, with which rooms are made.
+- apiGroups: ['']
+  resources: [secrets]
+  resourceNames: [bullpen-daily]
+  verbs: [get]
 # Which sets of secrets there are, and the names of what is in them.
 - apiGroups: ['']
   resources: [configmaps]

@@ -21,3 +21,11 @@ export const unixSeconds = z.coerce.number().int().min(0).max(10_000_000_000).op
 /** What a deletion answers: the official client takes anything that is false for "not found". */
 export const okReply = z.object({ status: z.literal('OK') });
 export const OK = { status: 'OK' } as const;
+
+/** A server by which WebRTC finds a way, in the words of browsers. */
+export const iceServer = z.object({
+  urls: z.array(z.string()),
+  username: z.string().optional(),
+  credential: z.string().optional(),
+});
+export type IceServer = z.output<typeof iceServer>;

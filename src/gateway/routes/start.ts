@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import type { Agent } from '../../api/agent.ts';
 import type { Clock } from '../../kube/clock.ts';
 import type { AgentDirectory } from '../agents/agent-directory.ts';
 import { readinessOf } from '../agent-readiness.ts';
@@ -8,7 +9,9 @@ import { rawMember } from '../http/raw-member.ts';
 import { readJson } from '../http/read-body.ts';
 import { route, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
+import { iceServer, type IceServer } from './fields.ts';
 import { retryOf, type Retry, type SharedSecret } from '../start/idempotency.ts';
+import type { Rooms, SessionRoom } from '../start/rooms.ts';
 import type { SessionStarter } from '../start/session-starter.ts';
 
 /** Bytes of the body for the agent, by transport. */
@@ -37,12 +40,16 @@ const startReply = z
     expiresAt: z.iso.datetime().describe('When the session ends at the latest.'),
     dailyRoom: z.string().optional(),
     dailyToken: z.string().optional(),
+    iceConfig: z.object({ iceServers: z.array(iceServer) }).optional(),
   })
   .describe('The session has its pod.');
 
 export interface StartDeps {
   agents: AgentDirectory;
   starter: SessionStarter;
+  rooms: Rooms;
+  /** What `enableDefaultIceServers` returns. */
+  iceServers: IceServer[];
   /** With which requests that may come again are noted; none while they are not known. */
   secrets: () => readonly SharedSecret[];
   clock: Clock;
@@ -69,6 +76,7 @@ export function startRoute(deps: StartDeps): Route {
       'IdempotencyMismatch',
       'AtCapacity',
       'StartFailed',
+      'DailyFailed',
       'NotImplemented',
       'StartTimeout',
     ],
@@ -87,6 +95,7 @@ export function startRoute(deps: StartDeps): Route {
         throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
       const { available, message } = readinessOf(agent);
       if (!available) throw new Problem('NotReady', { more: { detail: message } });
+      const room = await roomFor(deps, agent, wanted);
       const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
       const known = retryFor(
         deps,
@@ -94,9 +103,22 @@ export function startRoute(deps: StartDeps): Route {
         request.headers['idempotency-key'],
         text,
       );
-      const told = { headers, body };
-      const started = await deps.starter.start({ agent, name: randomUUID(), told, until, signal, retry: known });
-      return { body: started };
+      const started = await deps.starter.start({
+        agent,
+        name: randomUUID(),
+        tell: async (name) => ({ headers: { ...headers, ...(await room?.make(name)) }, body }),
+        undo: room && (() => room.undo()),
+        until,
+        signal,
+        retry: known,
+      });
+      return {
+        body: {
+          ...started,
+          ...(await room?.reply(started.sessionId)),
+          ...(wanted.enableDefaultIceServers === true && { iceConfig: { iceServers: deps.iceServers } }),
+        },
+      };
     },
   });
 }
@@ -120,4 +142,19 @@ function retryFor(
   if (retry === undefined)
     throw new Problem('Unavailable', { error: 'The gateway has no keys yet. Please try again.', retryAfterSeconds: 2 });
   return retry;
+}
+
+/** The room that was asked for, which is not made yet. @throws Problem BadRequest */
+async function roomFor(
+  { rooms }: StartDeps,
+  { metadata, spec }: Agent,
+  wanted: z.output<typeof startRequest>,
+): Promise<SessionRoom | undefined> {
+  if (wanted.createDailyRoom !== true) return undefined;
+  const { maxSessionDuration = 0, startTimeoutSeconds = 0 } = spec;
+  return await rooms.order(metadata.namespace ?? '', {
+    seconds: maxSessionDuration + startTimeoutSeconds,
+    roomProperties: wanted.dailyRoomProperties ?? undefined,
+    tokenProperties: wanted.dailyMeetingTokenProperties ?? undefined,
+  });
 }

@@ -64,6 +64,18 @@ export class Daily {
     }
   }
 
+  /** A token for the caller of a room that there is. @throws Problem DailyFailed */
+  async joinRoom(
+    key: string,
+    { name, seconds, tokenProperties }: RoomOrder,
+  ): Promise<Pick<Room, 'url' | 'callerToken'>> {
+    const exp = Math.ceil(this.#now() / 1000) + seconds + ROOM_SLACK_SECONDS;
+    const found = await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room);
+    const properties = { exp, ...tokenProperties, room_name: found.name };
+    const { token: callerToken } = await this.#call(key, 'POST', '/meeting-tokens', token, { properties });
+    return { url: found.url, callerToken };
+  }
+
   /** @throws Problem DailyFailed, unless there is no such room */
   async deleteRoom(key: string, name: string): Promise<void> {
     await this.#call(key, 'DELETE', `/rooms/${encodeURIComponent(name)}`, z.unknown(), undefined, [404]);

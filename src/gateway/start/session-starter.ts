@@ -28,8 +28,10 @@ export interface StartOrder {
   agent: Agent;
   /** Name of the Session where it is no retry, and what callers know it by: a UUID. */
   name: string;
-  /** What the agent is told. */
-  told: Told;
+  /** What the agent is told; asked for once it is clear that the Session of this name is made. */
+  tell: (session: string) => Promise<Told>;
+  /** Undoes what was done for that: the start was refused. */
+  undo?: (() => Promise<void>) | undefined;
   /** When whoever asked no longer waits; Unix milliseconds. */
   until: number;
   /** The caller has gone, or the process ends. */
@@ -167,7 +169,10 @@ export class SessionStarter {
   }
 
   /** Waits for the verdict on a Session that is there. */
-  async wait(session: Session, { until, signal }: Pick<StartOrder, 'until' | 'signal'>): Promise<Started> {
+  async wait(
+    session: Session,
+    { until, signal, undo }: Pick<StartOrder, 'until' | 'signal' | 'undo'>,
+  ): Promise<Started> {
     const late = new AbortController();
     const timer = this.#clock.setTimeout(() => late.abort(), Math.max(0, until - this.#clock.now()));
     try {
@@ -177,10 +182,10 @@ export class SessionStarter {
         AbortSignal.any([signal, late.signal]),
       );
     } catch (error) {
-      if (error instanceof Problem) await this.#forget(session);
+      if (error instanceof Problem) await Promise.all([this.#forget(session), undo?.()]);
       // It may still be given a pod at this very moment: the deletion ends it then.
       if (!late.signal.aborted) throw error;
-      await this.#forget(session);
+      await Promise.all([this.#forget(session), undo?.()]);
       throw new Problem('StartTimeout', { cause: error });
     } finally {
       timer.cancel();
@@ -201,12 +206,12 @@ export class SessionStarter {
     });
   }
 
-  async #make({ agent, name, told, until, retry }: StartOrder): Promise<Session> {
+  async #make({ agent, name, tell, undo, until, retry }: StartOrder): Promise<Session> {
     const { namespace = '', name: agentName } = agent.metadata;
     const key = keyOf(agent);
     this.#making.set(key, (this.#making.get(key) ?? 0) + 1);
     try {
-      const body = await this.#carrier.carry(told, agent, name);
+      const body = await this.#carrier.carry(await tell(name), agent, name);
       const wanted: NewObject<Session> = {
         apiVersion: agent.apiVersion,
         kind: 'Session',
@@ -221,6 +226,10 @@ export class SessionStarter {
       this.#sessions.writeThrough(session);
       void this.#carrier.dropWhenTold(session, this.#ending);
       return session;
+    } catch (error) {
+      // Where it may be there all the same, its agent is to find what it is told of.
+      if (!isOutcomeUnknown(error)) await undo?.();
+      throw error;
     } finally {
       const left = (this.#making.get(key) ?? 1) - 1;
       if (left > 0) this.#making.set(key, left);
