@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readConfig } from '../../src/controller/config.ts';
+import { readConfig as readGatewayConfig } from '../../src/gateway/config.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { chartFolder, podSpecs, refusal, render, titles, type Manifest, type Values } from '../support/chart-render.ts';
 
@@ -49,7 +50,12 @@ describe('any values', () => {
     ['every option', everything],
   ])('every pod of ours is restricted and writes nowhere (%s)', async (_, values) => {
     const pods = podSpecs(await render(cluster, values));
-    expect([...pods.keys()].sort()).toEqual(['bullpen-controller', 'bullpen-release', 'bullpen-test']);
+    expect([...pods.keys()].sort()).toEqual([
+      'bullpen-controller',
+      'bullpen-gateway',
+      'bullpen-release',
+      'bullpen-test',
+    ]);
     for (const { securityContext, containers } of pods.values()) {
       expect(securityContext).toEqual({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
       expect(containers).toHaveLength(1);
@@ -67,8 +73,10 @@ describe('any values', () => {
 describe('the defaults', () => {
   test('install two replicas that one eviction cannot take both', async () => {
     const manifests = await render(cluster);
-    expect(ofKind(manifests, 'Deployment')[0]?.spec).toMatchObject({ replicas: 2 });
-    expect(ofKind(manifests, 'PodDisruptionBudget')[0]?.spec).toMatchObject({ maxUnavailable: 1 });
+    const deployments = ofKind(manifests, 'Deployment');
+    expect(titles(deployments)).toHaveLength(2);
+    for (const { spec } of deployments) expect(spec).toMatchObject({ replicas: 2 });
+    for (const { spec } of ofKind(manifests, 'PodDisruptionBudget')) expect(spec).toMatchObject({ maxUnavailable: 1 });
     expect(podSpecs(manifests).get('bullpen-controller')?.topologySpreadConstraints).toHaveLength(1);
   });
 
@@ -76,11 +84,24 @@ describe('the defaults', () => {
     for (const [name, { containers }] of podSpecs(await render(cluster))) {
       const config = containers[0]?.env?.find((variable) => variable.name === 'BULLPEN_CONFIG')?.value;
       if (name === 'bullpen-test') continue;
+      if (name === 'bullpen-gateway') {
+        expect(readGatewayConfig({ BULLPEN_CONFIG: config })).toMatchObject({
+          namespace: 'bullpen-system',
+          keysSecret: 'bullpen-gateway-keys',
+          sealingKeysConfigMap: 'bullpen-sealing-keys',
+          start: { timeoutSeconds: 30 },
+        });
+        continue;
+      }
       expect(readConfig({ BULLPEN_CONFIG: config })).toMatchObject({
         namespace: 'bullpen-system',
         watchNamespaces: [],
         leaderElection: { leaseName: 'bullpen-controller' },
-        supervisor: { keysSecret: 'bullpen-controller-keys', gatewayKeysSecret: 'bullpen-gateway-keys' },
+        supervisor: {
+          keysSecret: 'bullpen-controller-keys',
+          gatewayKeysSecret: 'bullpen-gateway-keys',
+          sealingKeysConfigMap: 'bullpen-sealing-keys',
+        },
         sessionPods: { allowHostPath: false, allowPrivileged: false },
         networkPolicy: { sessions: { enabled: true } },
       });
@@ -95,19 +116,27 @@ describe('the defaults', () => {
     expect(leader?.metadata.namespace).toBe('bullpen-system');
   });
 
-  test('let the controller write two Secrets, of keys, and the uninstall delete those', async () => {
+  test('let the controller write two Secrets, of keys, the uninstall delete those, and the gateway read one', async () => {
     const roles = ofKind(await render(cluster), 'Role', 'ClusterRole');
     const rights = roles.flatMap(({ metadata, rules = [] }) =>
       rules
         .filter(({ resources }) => resources.includes('secrets'))
         .map(({ verbs, resourceNames }) => [metadata.name, verbs.join(), resourceNames?.join() ?? 'any']),
     );
-    expect(rights).toEqual([
+    expect(rights.sort()).toEqual([
       ['bullpen-controller', 'get', 'any'],
       ['bullpen-controller-leader', 'create', 'any'],
       ['bullpen-controller-leader', 'get,update', 'bullpen-controller-keys,bullpen-gateway-keys'],
+      ['bullpen-gateway', 'get', 'bullpen-gateway-keys'],
+      ['bullpen-gateway-organization', 'create,patch,delete', 'any'],
+      ['bullpen-gateway-organization', 'get', 'bullpen-daily'],
       ['bullpen-release', 'delete', 'bullpen-controller-keys,bullpen-gateway-keys'],
     ]);
+  });
+
+  test('bind nothing that reaches Secrets to the gateway: that is done namespace by namespace', async () => {
+    const bindings = ofKind(await render(cluster), 'ClusterRoleBinding', 'RoleBinding');
+    expect(bindings.map(({ roleRef }) => roleRef?.name)).not.toContain('bullpen-gateway-organization');
   });
 
   test('install the CRDs as they are generated, to be upgraded with the release and kept when it goes', async () => {
@@ -135,6 +164,7 @@ describe('the defaults', () => {
     );
     expect(aggregation.sort()).toEqual([
       'bullpen-agent-editor edit',
+      'bullpen-key-admin admin',
       'bullpen-session-editor edit',
       'bullpen-viewer view',
     ]);
@@ -142,24 +172,34 @@ describe('the defaults', () => {
 });
 
 describe('values', () => {
-  test('watch.namespaces leaves no right outside them but reading Nodes', async () => {
+  test('watch.namespaces leaves no right outside them but reading Nodes, and asking who has a token', async () => {
     const manifests = await render(cluster, namespaced);
     const roles = ofKind(manifests, 'ClusterRole', 'Role');
     expect(titles(roles).sort()).toEqual([
       'ClusterRole bullpen-agent-editor',
       'ClusterRole bullpen-controller-nodes',
+      'ClusterRole bullpen-gateway',
+      'ClusterRole bullpen-key-admin',
       'ClusterRole bullpen-session-editor',
       'ClusterRole bullpen-viewer',
       'Role bullpen-system/bullpen-controller-leader',
+      'Role bullpen-system/bullpen-gateway',
       'Role bullpen-system/bullpen-release',
       'Role bullpen-system/bullpen-test',
       'Role calls/bullpen-controller',
+      'Role calls/bullpen-gateway-organization',
       'Role calls/bullpen-release-pods',
       'Role tests/bullpen-controller',
+      'Role tests/bullpen-gateway-organization',
       'Role tests/bullpen-release-pods',
     ]);
     const bound = ofKind(manifests, 'ClusterRoleBinding').map(({ roleRef }) => roleRef?.name);
-    expect(bound).toEqual(['bullpen-controller-nodes']);
+    expect(bound.sort()).toEqual(['bullpen-controller-nodes', 'bullpen-gateway']);
+    const reviews = roles.find(({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'bullpen-gateway');
+    expect(reviews?.rules?.map(({ resources, verbs }) => [resources, verbs])).toEqual([
+      [['tokenreviews'], ['create']],
+      [['subjectaccessreviews'], ['create']],
+    ]);
     const nodes = roles.find(({ metadata }) => metadata.name === 'bullpen-controller-nodes');
     expect(nodes?.rules).toEqual([{ apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] }]);
   });

@@ -67,7 +67,9 @@ export async function dropAccount(cluster: Cluster, namespace: string): Promise<
   if (granted.get(cluster)?.delete(namespace) !== true) return;
   for (const program of ['controller', 'gateway'] as const) accounts.get(cluster)?.delete(`${namespace}/${program}`);
   const [controller, gateway] = [accountOf('controller'), accountOf('gateway')];
-  const names = [controller, `${controller}-nodes`, gateway].map((name) => `${namespace}-${name}`);
+  const names = [controller, `${controller}-nodes`, gateway, `${gateway}-organization`].map(
+    (name) => `${namespace}-${name}`,
+  );
   await cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', '--ignore-not-found', ...names]);
 }
 

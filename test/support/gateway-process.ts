@@ -24,6 +24,7 @@ export class GatewayProcess extends ProgramProcess {
   /** Starts one; resolves when it serves. */
   static async start(cluster: Cluster, options: GatewayOptions): Promise<GatewayProcess> {
     const account = await programAccount(cluster, options.namespace, 'gateway');
+    for (const organization of options.watchNamespaces ?? []) await bind(cluster, options.namespace, organization);
     options.proxy?.actAs(account.user);
     const config = {
       namespace: options.namespace,
@@ -76,6 +77,16 @@ export class GatewayProcess extends ProgramProcess {
       body: (await response.json()) as Record<string, unknown>,
     };
   }
+}
+
+/** Lets the gateway do in a namespace what it may do in an organization, as `bullpen org create` does. */
+async function bind(cluster: Cluster, namespace: string, organization: string): Promise<void> {
+  const role = `--clusterrole=${namespace}-bullpen-gateway-organization`;
+  const account = `--serviceaccount=${namespace}:bullpen-gateway`;
+  const args = ['create', 'rolebinding', 'gateway-organization', role, account, '--namespace', organization];
+  await cluster.kubectl(args).catch((error: unknown) => {
+    if (!String(error).includes('already exists')) throw error;
+  });
 }
 
 /** Makes a key of a namespace as an administrator would. */

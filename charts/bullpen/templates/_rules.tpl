@@ -49,6 +49,17 @@
 - apiGroups: [bullpen.dev]
   resources: [apikeys/status]
   verbs: [patch]
+# What agents have written.
+- apiGroups: ['']
+  resources: [pods]
+  verbs: [get, list]
+- apiGroups: ['']
+  resources: [pods/log]
+  verbs: [get]
+{{- end -}}
+
+{{/* What it does in an organization beyond that. To patch a Secret is to read it, so these rights are for namespaces that somebody has named. */}}
+{{- define "bullpen.organizationRules" -}}
 # Bodies of sessions that are too large for a Session, and sets of secrets: written, and never read.
 - apiGroups: ['']
   resources: [secrets]
@@ -66,13 +77,6 @@
   resources: [configmaps]
   resourceNames: [bullpen-secret-sets]
   verbs: [get, patch]
-# What agents have written.
-- apiGroups: ['']
-  resources: [pods]
-  verbs: [get, list]
-- apiGroups: ['']
-  resources: [pods/log]
-  verbs: [get]
 {{- end -}}
 
 {{/* Asks Kubernetes who has a token, and what they may do. */}}

@@ -1,27 +1,77 @@
 import { labels } from '../../api/names.ts';
 import { isAlreadyExists } from '../../kube/errors.ts';
-import { namespaces } from '../../kube/resources.ts';
-import { CliError, type Command } from '../command.ts';
+import type { KubeObject } from '../../kube/objects.ts';
+import { namespaces, type Resource } from '../../kube/resources.ts';
+import { CliError, type Command, type Tools } from '../command.ts';
+
+interface Deployment extends KubeObject {
+  spec: { template: { spec: { serviceAccountName?: string } } };
+}
+
+interface RoleBinding extends KubeObject {
+  roleRef: { apiGroup: string; kind: string; name: string };
+  subjects: { kind: string; name: string; namespace: string }[];
+}
+
+const deployments: Resource<Deployment> = {
+  group: 'apps',
+  version: 'v1',
+  plural: 'deployments',
+  kind: 'Deployment',
+  namespaced: true,
+};
+const roleBindings: Resource<RoleBinding> = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  plural: 'rolebindings',
+  kind: 'RoleBinding',
+  namespaced: true,
+};
+
+/** The gateways of the cluster, as the chart installs them. */
+const GATEWAYS = 'app.kubernetes.io/part-of=bullpen,app.kubernetes.io/component=gateway';
 
 export const orgCreate: Command = {
   name: 'org create',
   args: ['NAME'],
-  summary: 'Make a namespace that is an organization of the REST API, or make one of a namespace that there is',
+  summary: 'Make a namespace an organization of the REST API, and the namespace if there is none',
   options: {},
-  async run({ api, print }, [name = '']) {
+  async run(tools, [name = '']) {
+    const { api, print, note } = tools;
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
       throw new CliError(
         `"${name}" cannot be the name of a namespace: lowercase letters, digits and '-', at most 63`,
         2,
       );
-    const body = { metadata: { labels: { [labels.organization]: '' } } };
+    const own = { [labels.organization]: '' };
     try {
-      await api.create(namespaces, undefined, { metadata: { name, ...body.metadata } } as never);
+      await api.create(namespaces, undefined, { metadata: { name, labels: own } } as never);
       print(`namespace/${name} created`);
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
-      await api.patch(namespaces, { name }, { type: 'merge', body });
+      await api.patch(namespaces, { name }, { type: 'merge', body: { metadata: { labels: own } } });
       print(`namespace/${name} is an organization`);
     }
+    const { items } = await api.list(deployments, { labelSelector: GATEWAYS });
+    if (items.length === 0) note('No gateway is installed: run this again when there is one.');
+    for (const gateway of items) await bind(tools, name, gateway);
   },
 };
+
+/** Lets the gateway write Secrets in the namespace: bodies that are large, and sets of secrets. */
+async function bind({ api, print }: Tools, namespace: string, gateway: Deployment): Promise<void> {
+  const { name, namespace: home = '' } = gateway.metadata;
+  const binding = {
+    metadata: { name: `${name}-organization` },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: `${name}-organization` },
+    subjects: [
+      { kind: 'ServiceAccount', name: gateway.spec.template.spec.serviceAccountName ?? 'default', namespace: home },
+    ],
+  };
+  try {
+    await api.create(roleBindings, namespace, binding);
+    print(`rolebinding/${name}-organization created`);
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}

@@ -4,6 +4,10 @@ import { Problem } from '../problems.ts';
 /** When to come back after the API server did not answer. */
 const RETRY_AFTER_SECONDS = 5;
 
+/** Of the gateway's own: what callers may do has been looked at before. */
+const NO_RIGHT =
+  'The gateway may not do this in this namespace. Whoever administers the cluster makes it an organization: bullpen org create NAMESPACE';
+
 /** What the caller is told of an error, whatever was thrown: nothing that was not meant for them. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
@@ -11,6 +15,7 @@ export function problemOf(error: unknown): Problem {
     const retry = { retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS, cause: error };
     // It did not answer, or has too much to do.
     if (error.code === 0 || error.code >= 500 || error.code === 429) return new Problem('Unavailable', retry);
+    if (error.code === 403) return new Problem('Forbidden', { error: NO_RIGHT, cause: error });
     return new Problem('Internal', { cause: error });
   }
   // Express speaks of a request that it cannot read, such as a path that is not well encoded.
