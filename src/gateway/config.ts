@@ -23,6 +23,8 @@ const configSchema = z.strictObject({
       trustedProxies: z.int().min(0).max(16).default(0),
     })
     .prefault({}),
+  /** Holds every reply against its schema, and answers 500 where it does not fit: for tests. */
+  checkReplies: z.boolean().default(false),
   /** Requests that are served: of one key or user, and of one address without a good key. */
   rates: z
     .strictObject({ caller: rate({ perSecond: 200, burst: 1000 }), address: rate({ perSecond: 20, burst: 200 }) })

@@ -39,6 +39,8 @@ export interface GatewayDeps {
   startTimeoutMs: number;
   rates: Rates;
   trustedProxies: number;
+  /** Holds every reply against its schema, for tests. */
+  checkReplies: boolean;
   /** Of Daily's REST API. */
   dailyUrl: string;
   iceServers: StartDeps['iceServers'];
@@ -58,6 +60,7 @@ export function createGateway(deps: GatewayDeps): Express {
     startTimeoutMs,
     rates,
     trustedProxies,
+    checkReplies,
     dailyUrl,
     iceServers,
     version,
@@ -74,7 +77,7 @@ export function createGateway(deps: GatewayDeps): Express {
   const agents = new AgentDirectory({ api, agents: informers.agents.store });
   const changes = new SessionChanges(sessions);
   const carrier = new BodyCarrier({ api, changes, key: () => sealing.current, logger });
-  carrier.resume(sessions.values(), ending);
+  void carrier.resume(sessions.list(), clock.now(), ending);
   const starter = new SessionStarter({ api, sessions, changes, carrier, clock, logger, ending });
   const daily = new Daily({ baseUrl: dailyUrl, fetch: globalThis.fetch, now: () => clock.now() });
   const rooms = new Rooms({ api, daily });
@@ -98,6 +101,7 @@ export function createGateway(deps: GatewayDeps): Express {
     authenticator: new Authenticator({ keys, tokens, onUse: (key) => usage.used(key) }),
     rates,
     trustedProxies,
+    checkReplies,
     documents: { json: document, html: apiPage(document) },
     logger,
     now: () => clock.monotonic(),

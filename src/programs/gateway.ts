@@ -63,6 +63,7 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
       ending: stopInformers.signal,
       startTimeoutMs: config.start.timeoutSeconds * 1000,
       rates: config.rates,
+      checkReplies: config.checkReplies,
       dailyUrl: config.daily.baseUrl,
       iceServers: config.iceServers,
       trustedProxies: config.http.trustedProxies,

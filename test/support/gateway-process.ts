@@ -31,6 +31,7 @@ export class GatewayProcess extends ProgramProcess {
       watchNamespaces: options.watchNamespaces ?? [],
       http: { port: 0 },
       health: { port: 0 },
+      checkReplies: true,
       ...options.config,
     };
     const { kubeconfig } = options.proxy ?? account;

@@ -37,12 +37,12 @@ export class AgentDirectory {
   }
 
   async find(namespace: string, name: string): Promise<Agent | undefined> {
-    if (!agentNameParam.safeParse(name).success) return undefined;
     return this.known(namespace, name) ?? (await this.fresh(namespace, name));
   }
 
   /** As the API server has it now. */
   async fresh(namespace: string, name: string): Promise<Agent | undefined> {
+    if (!agentNameParam.safeParse(name).success) return undefined;
     try {
       const fresh = await this.#api.get(agentResource, { namespace, name });
       this.#agents.writeThrough(fresh);

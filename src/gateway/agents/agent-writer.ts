@@ -35,6 +35,7 @@ export class AgentWriter {
 
   /** Ends none of its sessions. @throws Problem AgentNotFound */
   async delete(namespace: string, name: string): Promise<void> {
+    if ((await this.#directory.find(namespace, name)) === undefined) throw new Problem('AgentNotFound');
     try {
       await this.#api.delete(agentResource, { namespace, name }, { propagationPolicy: 'Background' });
     } catch (error) {

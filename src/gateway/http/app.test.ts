@@ -67,6 +67,7 @@ async function serve(...handlers: Partial<Route>[]): Promise<string> {
     now: () => performance.now(),
     rates: { caller: { perSecond: 1000, burst: 1000 }, address: { perSecond: 1, burst: 5 } },
     trustedProxies: 0,
+    checkReplies: true,
     documents: { json: {}, html: '' },
   });
   const server = createServer(app).listen(0);

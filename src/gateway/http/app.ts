@@ -25,6 +25,8 @@ export interface AppDeps {
   rates: Rates;
   /** How many proxies in front of it may say who calls, by X-Forwarded-For. */
   trustedProxies: number;
+  /** Holds every reply against its schema: for tests. */
+  checkReplies: boolean;
   /** The documents that say how the API is used. */
   documents: { json: object; html: string };
   /** Monotonic milliseconds. */
@@ -54,7 +56,16 @@ const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256'
 const requestIdPattern = /^[\w.-]{1,128}$/;
 
 /** The REST API, without a server. */
-export function createApp({ routes, authenticator, rates, trustedProxies, documents, logger, now }: AppDeps): Express {
+export function createApp({
+  routes,
+  authenticator,
+  rates,
+  trustedProxies,
+  checkReplies,
+  documents,
+  logger,
+  now,
+}: AppDeps): Express {
   const app = express();
   app.set('trust proxy', trustedProxies);
   const callers = new RateLimiter(rates.caller, now);
@@ -90,7 +101,7 @@ export function createApp({ routes, authenticator, rates, trustedProxies, docume
   for (const each of routes) {
     app[each.method](each.path, async (request, response) => {
       response.locals['route'] = each.path;
-      await serve(each, { authenticator, callers, addresses }, request, response);
+      await serve(each, { authenticator, callers, addresses, checkReplies }, request, response);
     });
   }
   const methods = new Map<string, string[]>();
@@ -111,9 +122,16 @@ export function createApp({ routes, authenticator, rates, trustedProxies, docume
   return app;
 }
 
+interface Serving {
+  authenticator: Authenticator;
+  callers: RateLimiter;
+  addresses: RateLimiter;
+  checkReplies: boolean;
+}
+
 async function serve(
   route: Route,
-  { authenticator, callers, addresses }: { authenticator: Authenticator; callers: RateLimiter; addresses: RateLimiter },
+  { authenticator, callers, addresses, checkReplies }: Serving,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -141,6 +159,7 @@ async function serve(
     requestId: String(response.locals['requestId']),
     signal: gone.signal,
   });
+  if (checkReplies) route.reply.parse(body);
   if (!response.destroyed) sendJson(request, response, status ?? route.status ?? 200, body, headers);
 }
 
@@ -157,7 +176,8 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<
 
 function refuse(error: unknown, request: IncomingMessage, response: ServerResponse, logger: Logger): void {
   const problem = problemOf(error);
-  if (problem.status >= 500 && problem.kind !== 'NotImplemented')
+  // Whoever has hung up has no error.
+  if (problem.status >= 500 && problem.kind !== 'NotImplemented' && !response.destroyed)
     logger.error({ err: error, path: request.url?.split('?', 1)[0] }, 'cannot answer a request');
   if (response.headersSent) response.destroy();
   else if (!response.destroyed) sendProblem(request, response, problem);

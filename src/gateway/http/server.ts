@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { RequestListener } from 'node:http';
 import type { Clock } from '../../kube/clock.ts';
 import { sleep } from '../../kube/clock.ts';
@@ -46,6 +47,7 @@ export async function startHttpServer(
     },
   );
   server.maxConnections = limits.connections;
+  server.on('clientError', refuse);
   await listen(server, port);
   return {
     port: (server.address() as AddressInfo).port,
@@ -58,6 +60,22 @@ export async function startHttpServer(
       cut.cancel();
     },
   };
+}
+
+/** What is no HTTP, or too much of it: refused as everything else is, before anybody has looked at it. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, reason] =
+    {
+      HPE_HEADER_OVERFLOW: ['431', 'Request Header Fields Too Large'] as const,
+      ERR_HTTP_REQUEST_TIMEOUT: ['408', 'Request Timeout'] as const,
+    }[error.code ?? ''] ?? (['400', 'Bad Request'] as const);
+  const body = JSON.stringify({ error: reason, code: status });
+  const head = `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`;
+  socket.end(`HTTP/1.1 ${status} ${reason}\r\n${head}\r\n\r\n${body}`);
 }
 
 function listen(server: Server, port: number): Promise<void> {

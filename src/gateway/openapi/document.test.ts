@@ -32,7 +32,7 @@ describe('the OpenAPI document', () => {
 
   it('has every status that a route may answer with, several reasons in one', () => {
     const responses = operation['responses'] as Record<string, { description: string }>;
-    expect(Object.keys(responses)).toEqual(['200', '401', '403', '404', '429', '500', '503']);
+    expect(Object.keys(responses)).toEqual(['200', '400', '401', '403', '404', '429', '500', '503']);
     expect(responses['404']?.description).toBe('`404`: Service not found `404`: API endpoint not found');
   });
 

@@ -5,7 +5,7 @@ import { problems, type ProblemName } from '../problems.ts';
 type Json = Record<string, unknown>;
 
 /** What any route may be refused with. */
-const ANY: readonly ProblemName[] = ['RateLimited', 'Internal', 'Unavailable'];
+const ANY: readonly ProblemName[] = ['BadRequest', 'NotFound', 'RateLimited', 'Internal', 'Unavailable'];
 
 const security: Record<Plane, Json[]> = {
   public: [{ publicKey: [] }],

@@ -11,6 +11,7 @@ import type { AgentWriter } from '../agents/agent-writer.ts';
 import { parse } from '../http/app.ts';
 import { readJson } from '../http/read-body.ts';
 import { onBoth, route, type Call, type Route } from '../http/route.ts';
+import { Problem } from '../problems.ts';
 import { OK, okReply } from './fields.ts';
 
 const MAX_BYTES = 256 * 1024;
@@ -50,7 +51,9 @@ export function agentRoutes(deps: AgentDeps): Route[] {
   };
   const update = async (call: AnyCall, name?: string): Promise<Agent> => {
     const given = parse(agentUpdate, (await readJson(call.request, MAX_BYTES)).value);
-    return await writer.update(call.organization, name ?? given.serviceName ?? '', given);
+    const named = name ?? given.serviceName;
+    if (named === undefined) throw new Problem('BadRequest', { error: 'Invalid parameters: serviceName: is required' });
+    return await writer.update(call.organization, named, given);
   };
   const remove = async ({ organization, params }: NamedCall) => {
     await writer.delete(organization, params.agentName);

@@ -18,6 +18,9 @@ const SEALED_BYTES = 8192;
 
 const BODY_KEY = 'body';
 
+/** A gateway that was killed is back long before. */
+const LEFT_BEHIND_MS = 3_600_000;
+
 /** What the agent is told. */
 export interface Told {
   headers: BotHeaders;
@@ -94,8 +97,15 @@ export class BodyCarrier {
   }
 
   /** Takes up what a gateway has left behind that was killed. */
-  resume(sessions: Iterable<Session>, signal: AbortSignal): void {
-    for (const session of sessions) void this.dropWhenTold(session, signal);
+  async resume(sessions: readonly Session[], now: number, signal: AbortSignal): Promise<void> {
+    const recent = sessions.filter(
+      (session) => hasSecret(session) && now - Date.parse(session.metadata.creationTimestamp) < LEFT_BEHIND_MS,
+    );
+    for (const session of recent) {
+      // One after the other, unless there is something to wait for.
+      if (wasTold(session)) await this.dropWhenTold(session, signal);
+      else void this.dropWhenTold(session, signal);
+    }
   }
 }
 

@@ -182,11 +182,12 @@ export class SessionStarter {
         AbortSignal.any([signal, late.signal]),
       );
     } catch (error) {
-      if (error instanceof Problem) await Promise.all([this.#forget(session), undo?.()]);
-      // It may still be given a pod at this very moment: the deletion ends it then.
-      if (!late.signal.aborted) throw error;
+      const isLate = late.signal.aborted && !(error instanceof Problem);
+      // Whoever has only gone may come again for their session.
+      if (!isLate && !(error instanceof Problem)) throw error;
+      // A late one may be given a pod at this very moment: the deletion ends it then.
       await Promise.all([this.#forget(session), undo?.()]);
-      throw new Problem('StartTimeout', { cause: error });
+      throw isLate ? new Problem('StartTimeout', { cause: error }) : error;
     } finally {
       timer.cancel();
     }

@@ -1,0 +1,71 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../kube/clock.ts';
+import { startHttpServer, type HttpServer } from './server.ts';
+
+let server: HttpServer | undefined;
+afterEach(async () => {
+  await server?.close({ drainMs: 0, graceMs: 0 });
+  server = undefined;
+});
+
+async function raw(port: number, sent: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.end(sent);
+  return await text(socket);
+}
+
+describe('what is no request', () => {
+  it.each([
+    ['nonsense', 'hello\r\n\r\n', '400'],
+    ['headers without an end', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(40_000)}\r\n\r\n`, '431'],
+  ])('is refused in JSON: %s', async (_, sent, status) => {
+    server = await startHttpServer((_request, response) => void response.end(), { port: 0, clock: systemClock });
+    const answer = await raw(server.port, sent);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ code: status });
+  });
+});
+
+describe('an end', () => {
+  it('drops no request: neither one that is being answered, nor one that comes before it is known', async () => {
+    const asked = Promise.withResolvers<undefined>();
+    const answer = Promise.withResolvers<undefined>();
+    const begun = await startHttpServer(
+      (request, response) => {
+        if (request.url !== '/slow') {
+          response.end('quick');
+          return;
+        }
+        asked.resolve(undefined);
+        void answer.promise.then(() => response.end('slow'));
+      },
+      { port: 0, clock: systemClock },
+    );
+    const origin = `http://127.0.0.1:${begun.port}`;
+    const slow = fetch(`${origin}/slow`);
+    await asked.promise;
+    const closed = begun.close({ drainMs: 200, graceMs: 10_000 });
+    const late = await fetch(origin);
+    expect(await late.text()).toBe('quick');
+    expect(late.headers.get('connection')).toBe('close');
+    answer.resolve(undefined);
+    expect(await (await slow).text()).toBe('slow');
+    await closed;
+    await expect(fetch(origin)).rejects.toThrow();
+  });
+
+  it('waits for nobody longer than it may', async () => {
+    const asked = Promise.withResolvers<undefined>();
+    const begun = await startHttpServer(() => asked.resolve(undefined), { port: 0, clock: systemClock });
+    const socket = connect(begun.port, '127.0.0.1');
+    const closed = once(socket, 'close');
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await asked.promise;
+    await begun.close({ drainMs: 0, graceMs: 50 });
+    await closed;
+  });
+});
