@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readConfigAs } from '../config/read-config.ts';
 
 /**
  * What the controller is told by its environment: `BULLPEN_CONFIG`, one JSON object that the chart writes. Unknown
@@ -58,16 +59,5 @@ export type ControllerConfig = z.output<typeof configSchema>;
 
 /** Reads the configuration. Throws one error that names every problem. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): ControllerConfig {
-  const text = env['BULLPEN_CONFIG'];
-  if (text === undefined)
-    throw new Error('BULLPEN_CONFIG is not set: it must hold the configuration as JSON, as the Helm chart writes it');
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new Error('BULLPEN_CONFIG is not JSON', { cause });
-  }
-  const parsed = configSchema.safeParse(json);
-  if (!parsed.success) throw new Error(`BULLPEN_CONFIG is not valid:\n${z.prettifyError(parsed.error)}`);
-  return parsed.data;
+  return readConfigAs(configSchema, env);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readConfigAs } from '../config/read-config.ts';
 import { iceServer } from './routes/fields.ts';
 
 const rate = (least: { perSecond: number; burst: number }) =>
@@ -51,20 +52,7 @@ const configSchema = z.strictObject({
 
 export type GatewayConfig = z.output<typeof configSchema>;
 
-/** Throws with one line per problem when the configuration is missing or wrong. */
-export function readConfig(env: NodeJS.ProcessEnv): GatewayConfig {
-  const text = env['BULLPEN_CONFIG'];
-  if (text === undefined) throw new Error('BULLPEN_CONFIG is not set: it is the configuration as one JSON object');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new Error('BULLPEN_CONFIG is not valid JSON', { cause: error });
-  }
-  const result = configSchema.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(
-    ({ path, message }) => `${path.map(String).join('.') || 'config'}: ${message}`,
-  );
-  throw new Error(`BULLPEN_CONFIG is not valid:\n${problems.join('\n')}`);
+/** Reads the configuration. Throws one error that names every problem. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): GatewayConfig {
+  return readConfigAs(configSchema, env);
 }

@@ -18,6 +18,7 @@ import { startHealthServer } from '../telemetry/http.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createControllerMetrics, createRegistry } from '../telemetry/metrics.ts';
 import { version } from '../version.ts';
+import { cacheProblem } from './cache-problem.ts';
 
 /** The API server's timeout for every mutation, in seconds; see `lead`. */
 const MUTATION_TIMEOUT_SECONDS = 5;
@@ -25,8 +26,6 @@ const MUTATION_TIMEOUT_SECONDS = 5;
 const STOP_DEADLINE_MS = 10_000;
 /** Passes of each loop that may run at once. */
 const CONCURRENCY = { agents: 8, sessions: 32 };
-/** A cache whose watches have been silent for so long is not to be trusted; bookmarks come every minute. */
-const CACHE_SILENCE_SECONDS = 300;
 
 /**
  * The controller: a standby keeps its caches warm, one leader at a time. Resolves after an orderly end;
@@ -90,7 +89,7 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     port: config.health.port,
     registry,
     live: [],
-    ready: [{ name: 'caches', problem: () => cacheProblem(informers) }],
+    ready: [{ name: 'caches', problem: () => cacheProblem({ ...informers }) }],
     logger,
   });
   lifecycle.add('health', () => health.close());
@@ -153,16 +152,6 @@ export async function runController(env: NodeJS.ProcessEnv, signal: AbortSignal)
     await lifecycle.run(AbortSignal.abort());
   }
   logger.info({}, 'stopped');
-}
-
-function cacheProblem(informers: Informers): string | undefined {
-  const entries = entriesOf(informers);
-  const missing = entries.filter(([, informer]) => !informer.hasSynced).map(([name]) => name);
-  if (missing.length > 0) return `not complete yet: ${missing.join(', ')}`;
-  const silent = entries
-    .filter(([, informer]) => informer.lastActivityAgeSeconds > CACHE_SILENCE_SECONDS)
-    .map(([name]) => name);
-  return silent.length > 0 ? `no news from the API server: ${silent.join(', ')}` : undefined;
 }
 
 function entriesOf(informers: Informers): [name: string, informer: Informers[keyof Informers]][] {

@@ -12,13 +12,12 @@ import { startHealthServer } from '../telemetry/http.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createRegistry } from '../telemetry/metrics.ts';
 import { version } from '../version.ts';
+import { cacheProblem } from './cache-problem.ts';
 
 /** Until those who route to this replica know that it ends. */
 const DRAIN_MS = 5_000;
 /** Below the chart's terminationGracePeriodSeconds, with the one above. */
 const STOP_DEADLINE_MS = 80_000;
-/** A cache whose watches have been silent for so long is not to be trusted; bookmarks come every minute. */
-const CACHE_SILENCE_SECONDS = 300;
 
 /** The gateway: the REST API. Any number of replicas. Resolves after an orderly end. */
 export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
@@ -42,7 +41,7 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
     registry,
     live: [],
     ready: [
-      { name: 'caches', problem: () => cacheProblem(informers) },
+      { name: 'caches', problem: () => cacheProblem({ ...informers }) },
       { name: 'running', problem: () => (signal.aborted ? 'it ends' : undefined) },
     ],
     logger,
@@ -80,14 +79,4 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
     if (!signal.aborted) throw error;
   }
   logger.info({}, 'stopped');
-}
-
-function cacheProblem(informers: Informers): string | undefined {
-  const entries = Object.entries(informers) as [string, Informers[keyof Informers]][];
-  const missing = entries.filter(([, informer]) => !informer.hasSynced).map(([name]) => name);
-  if (missing.length > 0) return `not complete yet: ${missing.join(', ')}`;
-  const silent = entries
-    .filter(([, informer]) => informer.lastActivityAgeSeconds > CACHE_SILENCE_SECONDS)
-    .map(([name]) => name);
-  return silent.length > 0 ? `no news from the API server: ${silent.join(', ')}` : undefined;
 }

@@ -13,6 +13,7 @@ import { chartFolder, podSpecs, render } from '../support/chart-render.ts';
 const cluster = await connectCluster();
 const namespace = `chart-${Date.now().toString(36)}`;
 const controller = `${namespace}-controller`;
+const gateway = `${namespace}-gateway`;
 const crd = `widgets.${namespace}.example.com`;
 const draft = await mkdtemp(join(tmpdir(), 'bullpen-chart-'));
 
@@ -73,9 +74,9 @@ afterAll(async () => {
   await rm(draft, { recursive: true });
 });
 
-test('the controller gets its two pods where only restricted ones are allowed', async () => {
+test('controller and gateway get their two pods each where only restricted ones are allowed', async () => {
   const pods = () => kubectl(['get', 'pods', '--namespace', namespace, '-o', 'name']);
-  await expect.poll(async () => (await pods()).trim().split('\n').length, { timeout: 120_000 }).toBe(2);
+  await expect.poll(async () => (await pods()).trim().split('\n').length, { timeout: 120_000 }).toBe(4);
 });
 
 test('so do the pods of hooks and tests', async () => {
@@ -132,6 +133,42 @@ test.each<[verb: string, resource: string, where?: object]>([
   expect(await may(`system:serviceaccount:${namespace}:${controller}`, verb, resource, where)).toBe(false);
 });
 
+test.each<[verb: string, resource: string, where?: object]>([
+  ['watch', 'agents.bullpen.dev', {}],
+  ['patch', 'agents.bullpen.dev'],
+  ['create', 'sessions.bullpen.dev'],
+  ['delete', 'sessions.bullpen.dev'],
+  ['create', 'apikeys.bullpen.dev'],
+  ['patch', 'apikeys.bullpen.dev/status'],
+  ['get', 'pods/log'],
+  ['create', 'tokenreviews.authentication.k8s.io', {}],
+  ['create', 'subjectaccessreviews.authorization.k8s.io', {}],
+  ['watch', 'configmaps', { namespace, name: `${namespace}-sealing-keys` }],
+  ['get', 'secrets', { namespace, name: `${namespace}-gateway-keys` }],
+])('the gateway may %s %s', async (verb, resource, where) => {
+  expect(await may(`system:serviceaccount:${namespace}:${gateway}`, verb, resource, where)).toBe(true);
+});
+
+test.each<[verb: string, resource: string, where?: object]>([
+  ['list', 'secrets'],
+  ['get', 'secrets', { namespace, name: `${controller}-keys` }],
+  ['patch', 'secrets', { namespace, name: `${controller}-keys` }],
+  ['create', 'secrets', { namespace: 'default' }],
+  ['patch', 'secrets', { namespace: 'default' }],
+  ['list', 'configmaps'],
+  ['create', 'pods'],
+  ['patch', 'pods'],
+  ['delete', 'pods'],
+  ['create', 'pods/exec'],
+  ['patch', 'agents.bullpen.dev/status'],
+  ['patch', 'sessions.bullpen.dev/status'],
+  ['update', 'leases.coordination.k8s.io', { namespace, name: controller }],
+  ['create', 'rolebindings.rbac.authorization.k8s.io'],
+  ['impersonate', 'users', {}],
+])('the gateway may not %s %s', async (verb, resource, where) => {
+  expect(await may(`system:serviceaccount:${namespace}:${gateway}`, verb, resource, where)).toBe(false);
+});
+
 test('who may view or edit a namespace may view or edit its Agents and Sessions', async () => {
   for (const role of ['view', 'edit']) {
     const args = ['create', 'rolebinding', role, `--clusterrole=${role}`, `--user=${role}er`, '-n', namespace];
@@ -143,6 +180,8 @@ test('who may view or edit a namespace may view or edit its Agents and Sessions'
   expect(await may('editer', 'patch', 'sessions.bullpen.dev')).toBe(true);
   expect(await may('editer', 'patch', 'sessions.bullpen.dev/status')).toBe(false);
   expect(await may('viewer', 'create', 'sessions.bullpen.dev')).toBe(false);
+  // With a public key one starts sessions.
+  expect(await may('editer', 'get', 'apikeys.bullpen.dev')).toBe(false);
 });
 
 test('the requests of the controller have a priority level of their own', async () => {

@@ -142,14 +142,34 @@ describe('what the official client needs of every server', () => {
     expect(await response.json()).toEqual({ status: 429, code: 'PCC-AGENT-AT-CAPACITY', error: text, message: text });
   });
 
-  it('a body that is too large is refused before it is read', async () => {
+  it.each([
+    ['of a length that is known', (text: string): string | ReadableStream => text],
+    ['of any length', (text: string): string | ReadableStream => new Blob([text]).stream()],
+  ])('a body %s that is too large is refused, and whoever sends it learns so', async (_, bodyOf) => {
     const origin = await serve({
       method: 'post',
       handle: async ({ request }) => ({ body: (await readJson(request, 100)).value }),
     });
-    const response = await get(`${origin}/v1/things`, { method: 'POST', body: `"${'x'.repeat(2_000_000)}"` });
-    expect(response.status).toBe(413);
-    expect(await response.json()).toMatchObject({ code: '413' });
+    for (let count = 0; count < 20; count += 1) {
+      const body = bodyOf(`"${'x'.repeat(3_000_000)}"`);
+      const response = await get(`${origin}/v1/things`, { method: 'POST', body, duplex: 'half' });
+      expect(response.status).toBe(413);
+      expect(await response.json()).toMatchObject({ code: '413' });
+    }
+  });
+
+  it('a connection on which more comes than anybody wants is closed', async () => {
+    const origin = await serve({ method: 'post' });
+    const socket = connect(Number(new URL(origin).port), '127.0.0.1');
+    socket.on('error', () => undefined).resume();
+    socket.write('POST /v1/things HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
+    const chunk = `100000\r\n${'x'.repeat(0x100000)}\r\n`;
+    const pump = (): void => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on('drain', pump);
+    pump();
+    await new Promise((resolve) => socket.once('close', resolve));
   });
 });
 

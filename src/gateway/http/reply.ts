@@ -5,6 +5,10 @@ import type { Problem } from '../problems.ts';
 /** Replies of this size are compressed for who can read that: the official client reads some of them only when they come in one piece. */
 const GZIP_BYTES = 2048;
 
+/** Of a request that has been answered before all of it was there. */
+const DRAIN_BYTES = 16 * 1024 * 1024;
+const DRAIN_MS = 2_000;
+
 /**
  * Answers with JSON: head and body in one write, with a length, because Pipecat's client closes some of its connections before it has
  * read what comes later.
@@ -25,10 +29,33 @@ export function sendJson(
     'content-length': bytes.length,
     ...(text.length >= GZIP_BYTES && { vary: 'accept-encoding' }),
     ...(gzip && { 'content-encoding': 'gzip' }),
-    // What has not been read of the request is not read any more.
     ...(!request.complete && { connection: 'close' }),
   });
-  response.end(request.method === 'HEAD' ? undefined : bytes);
+  const sent = request.method === 'HEAD' ? '' : bytes;
+  if (request.complete) {
+    response.end(sent);
+    return;
+  }
+  // To close a connection on which more comes would take the answer away from who is still sending.
+  response.write(sent);
+  void drain(request).then(() => response.end());
+}
+
+/** Reads what else comes, and forgets it, until it is over or has been enough. */
+async function drain(request: IncomingMessage): Promise<void> {
+  const enough = AbortSignal.timeout(DRAIN_MS);
+  let bytes = 0;
+  await new Promise<void>((resolve) => {
+    const end = (): void => resolve();
+    enough.addEventListener('abort', end, { once: true });
+    for (const event of ['end', 'close', 'error']) request.once(event, end);
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > DRAIN_BYTES) end();
+    });
+    request.resume();
+  });
+  request.removeAllListeners('data').pause();
 }
 
 /** Answers with a problem. */
