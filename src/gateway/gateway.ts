@@ -6,6 +6,7 @@ import { AgentDirectory } from './agents/agent-directory.ts';
 import { AgentWriter } from './agents/agent-writer.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { KubeTokens } from './auth/kube-tokens.ts';
+import { Organizations } from './auth/organizations.ts';
 import type { Informers } from './caches.ts';
 import { createApp, type Rates } from './http/app.ts';
 import { KeyUsage } from './keys/key-usage.ts';
@@ -36,6 +37,8 @@ export interface GatewayDeps {
   informers: Informers;
   /** What all replicas share and nobody else has, newest first. */
   secrets: () => readonly SharedSecret[];
+  /** The namespaces that are served; all, when empty. */
+  served: readonly string[];
   startTimeoutMs: number;
   rates: Rates;
   trustedProxies: number;
@@ -57,6 +60,7 @@ export function createGateway(deps: GatewayDeps): Express {
     api,
     logs,
     informers,
+    served,
     startTimeoutMs,
     rates,
     trustedProxies,
@@ -91,8 +95,7 @@ export function createGateway(deps: GatewayDeps): Express {
     ...organizationRoutes({
       keys,
       writer: new KeyWriter({ api, keys: informers.keys.store }),
-      organizationsOf: ({ organization }) =>
-        Promise.resolve(organization === '' ? [] : [{ name: organization, verboseName: organization }]),
+      organizations: new Organizations({ api, tokens, served }),
     }),
   ];
   const document = openApiDocument(routes, version);

@@ -60,6 +60,7 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
       informers,
       secrets: () => keys.secrets,
       ending: stopInformers.signal,
+      served: watchNamespaces,
       startTimeoutMs: config.start.timeoutSeconds * 1000,
       rates: config.rates,
       checkReplies: config.checkReplies,

@@ -261,6 +261,8 @@ test('keys are made, listed and revoked; a token of Kubernetes does what its RBA
     intervalMs: 500,
   });
   expect((await gateway.call('GET', '/v1/organizations/default/services', { key: user })).status).toBe(403);
+  const mine = await gateway.call('GET', '/v1/organizations', { key: user });
+  expect(mine.body).toEqual({ organizations: [{ name: namespace, verboseName: namespace }] });
 });
 
 test('the API describes itself', async () => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Organizations } from '../auth/organizations.ts';
 import { nameOf } from '../auth/principal.ts';
 import { parse } from '../http/app.ts';
 import { readJson } from '../http/read-body.ts';
@@ -63,12 +64,11 @@ const empty = z.object({});
 export interface OrganizationDeps {
   keys: KeyStore;
   writer: KeyWriter;
-  /** The organizations that somebody may use who comes with a token of Kubernetes'. */
-  organizationsOf: (call: Call<unknown, unknown>) => Promise<{ name: string; verboseName: string }[]>;
+  organizations: Pick<Organizations, 'of'>;
 }
 
 /** Who one is, what one may use, and the keys of an organization. */
-export function organizationRoutes({ keys, writer, organizationsOf }: OrganizationDeps): Route[] {
+export function organizationRoutes({ keys, writer, organizations }: OrganizationDeps): Route[] {
   const org = '/v1/organizations/:org';
   const regions = {
     regions: [{ code: REGION, display_name: 'This cluster', supported_architectures: ['amd64', 'arm64'] }],
@@ -122,7 +122,10 @@ export function organizationRoutes({ keys, writer, organizationsOf }: Organizati
       ...any,
       reply: organizationsReply,
       problems: [],
-      handle: async (call) => ({ body: { organizations: await organizationsOf(call) } }),
+      handle: async ({ principal }) => {
+        const names = await organizations.of(principal);
+        return { body: { organizations: names.map((name) => ({ name, verboseName: name })) } };
+      },
     }),
     route({
       method: 'get',
