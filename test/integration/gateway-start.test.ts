@@ -156,10 +156,7 @@ describe.concurrent('a start', () => {
     expect((await gateway.call('POST', none, { key, body: large })).status).toBe(404);
     await scene.kube.patchAgent(AGENT, { paused: true });
     await agentBecomes(scene, 'Paused');
-    await waitFor(async () => (await gateway.call('POST', START, { key })).body['code'] === 'PCC-1001', {
-      what: 'the gateway to see the pause',
-      timeoutMs: 30_000,
-    });
+    await gateway.answers('POST', START, { key }, { status: 400, body: { code: 'PCC-1001' } });
     expect((await gateway.call('POST', START, { key, body: large })).status).toBe(413);
     expect(await sessionCount(scene)).toBe(0);
   });

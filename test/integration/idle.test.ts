@@ -16,11 +16,12 @@ beforeAll(async () => {
 afterAll(() => stage?.close());
 
 const KEYS = ['bullpen-controller-keys', 'bullpen-gateway-keys'];
+const PUBLISHED = 'bullpen-sealing-keys';
 const IDLE_MS = 60_000;
 /** Agents say how many sessions they have every 10 s; after so long without a write everything has been said. */
 const QUIET_MS = 12_000;
 
-test('with Sessions in every phase and nothing happening, only leases are written for 60 s, and nothing is read but its keys', async () => {
+test('with Sessions in every phase and nothing happening, only leases are written for 60 s, and nothing is read but its keys and what it publishes', async () => {
   const scene = await stage.scene('all');
   const proxy = await ChaosProxy.start(stage.cluster);
   await scene.leader({ proxy });
@@ -38,7 +39,10 @@ test('with Sessions in every phase and nothing happening, only leases are writte
 
   // It looks at the Secrets of the keys every 30 s: a right to watch Secrets would be too much for that.
   const isExpected = ({ what, name, watch }: ProxiedCall): boolean =>
-    watch || what.endsWith(' leases') || (what === 'GET secrets' && KEYS.includes(name ?? ''));
+    watch ||
+    what.endsWith(' leases') ||
+    (what === 'GET secrets' && KEYS.includes(name ?? '')) ||
+    (what === 'GET configmaps' && name === PUBLISHED);
   const isTraffic = (call: ProxiedCall): boolean => !isExpected(call);
   const lastTraffic = (): number => proxy.calls.findLast(isTraffic)?.at ?? 0;
   await waitFor(() => Promise.resolve(Date.now() - lastTraffic() > QUIET_MS), {

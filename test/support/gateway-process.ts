@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ApiKeyType } from '../../src/api/api-key.ts';
 import { apiKeyOf, makeKey } from '../../src/keys/api-key.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { waitFor } from '../cluster/wait.ts';
 import type { ChaosProxy } from './chaos-proxy.ts';
 import { programAccount } from './controller-account.ts';
 import { ProgramProcess } from './program-process.ts';
@@ -46,21 +47,24 @@ export class GatewayProcess extends ProgramProcess {
     return this.#origin;
   }
 
+  /** Resolves when a request, repeated, is answered so. Rejects with the last answer. */
+  async answers(method: string, path: string, options: CallOptions, wanted: object): Promise<void> {
+    let last: unknown;
+    const holds = async (): Promise<boolean> => {
+      const { status, body } = await this.call(method, path, options);
+      last = { status, body };
+      return isMatch(last, wanted);
+    };
+    await waitFor(holds, { what: `${method} ${path} to be answered so`, timeoutMs: 60_000 }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; it was ${JSON.stringify(last)}; the gateway last said:\n${this.tail(5)}`);
+    });
+  }
+
   /** A request of its API, with a key. The answer must be JSON, as all are. */
   async call(
     method: string,
     path: string,
-    {
-      key,
-      body,
-      headers = {},
-      signal,
-    }: {
-      key?: string;
-      body?: unknown;
-      headers?: Record<string, string>;
-      signal?: AbortSignal;
-    } = {},
+    { key, body, headers = {}, signal }: CallOptions = {},
   ): Promise<{ status: number; headers: Headers; body: Record<string, unknown> }> {
     const response = await fetch(`${this.#origin}${path}`, {
       method,
@@ -80,6 +84,14 @@ export class GatewayProcess extends ProgramProcess {
   }
 }
 
+/** A request, beside its method and path. */
+interface CallOptions {
+  key?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
 /** Lets the gateway do in a namespace what it may do in an organization, as `bullpen org create` does. */
 async function bind(cluster: Cluster, namespace: string, organization: string): Promise<void> {
   const role = `--clusterrole=${namespace}-bullpen-gateway-organization`;
@@ -88,6 +100,13 @@ async function bind(cluster: Cluster, namespace: string, organization: string): 
   await cluster.kubectl(args).catch((error: unknown) => {
     if (!String(error).includes('already exists')) throw error;
   });
+}
+
+/** Whether all that is in `wanted` is in `value`, too. */
+function isMatch(value: unknown, wanted: unknown): boolean {
+  if (wanted === null || typeof wanted !== 'object') return value === wanted;
+  if (value === null || typeof value !== 'object') return false;
+  return Object.entries(wanted).every(([key, member]) => isMatch((value as Record<string, unknown>)[key], member));
 }
 
 /** Makes a key of a namespace as an administrator would. */
