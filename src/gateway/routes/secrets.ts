@@ -18,17 +18,26 @@ const key = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const type = z.enum(['secret', 'imagePullSecret']);
 const value = z.object({ secretKey: key, secretValue: z.string() });
 
+const region = z.string().nullish();
+
+/** An image pull secret, several values, or one, as the command line sends them. */
 const put = z.union([
-  z.looseObject({
-    isImagePullSecret: z.literal(true),
-    host: z.string().min(1).max(255),
-    secretValue: z.base64().describe('Base64 of user:token.'),
-    region: z.string().nullish(),
-  }),
-  z.looseObject({ secretKey: key, secretValue: z.string(), region: z.string().nullish() }),
-  z.looseObject({ secrets: z.array(value).min(1).max(200), region: z.string().nullish() }),
+  z
+    .looseObject({
+      isImagePullSecret: z.literal(true),
+      host: z.string().min(1).max(255),
+      secretValue: z.base64().describe('Base64 of user:token.'),
+      region,
+    })
+    .transform((given) => ({ kind: 'imagePull' as const, ...given })),
+  z
+    .looseObject({ secrets: z.array(value).min(1).max(200), region })
+    .transform((given) => ({ kind: 'values' as const, region: given.region, values: given.secrets })),
+  z
+    .looseObject({ ...value.shape, region })
+    .transform((given) => ({ kind: 'values' as const, region: given.region, values: [given] })),
 ]);
-const reference = z.looseObject({ name: setName, region: z.string().nullish(), type: type.default('secret') });
+const reference = z.looseObject({ name: setName, region, type: type.default('secret') });
 
 const summary = z.object({ name: z.string(), type, region: z.string(), status: z.literal('ready') });
 const listReply = z.object({ sets: z.array(summary) });
@@ -79,8 +88,8 @@ export function secretRoutes(sets: SecretSets): Route[] {
       reply: okReply,
       problems: ['BadRequest', 'Conflict'],
       handle: async ({ organization, request }) => {
-        const { name, type: kind, region } = parse(reference, (await readJson(request, MAX_BYTES)).value);
-        checkRegion(region);
+        const { name, type: kind, region: wanted } = parse(reference, (await readJson(request, MAX_BYTES)).value);
+        checkRegion(wanted);
         await sets.reference(organization, name, kind);
         return { body: OK };
       },
@@ -114,9 +123,8 @@ export function secretRoutes(sets: SecretSets): Route[] {
         const name = parse(z.object({ set: setName }), params).set;
         const given = parse(put, (await readJson(request, MAX_BYTES)).value);
         checkRegion(given.region);
-        if ('isImagePullSecret' in given && given.isImagePullSecret === true)
-          await sets.putImagePull(organization, name, given.host as string, given.secretValue as string);
-        else await sets.put(organization, name, valuesOf(given as Parameters<typeof valuesOf>[0]));
+        if (given.kind === 'imagePull') await sets.putImagePull(organization, name, given.host, given.secretValue);
+        else await sets.put(organization, name, valuesOf(given.values));
         return { body: { status: 'OK' as const, region: REGION } };
       },
     }),
@@ -147,15 +155,11 @@ export function secretRoutes(sets: SecretSets): Route[] {
   ];
 }
 
-/** One value, as the command line sends them, or several. */
-function valuesOf(
-  given: { secretKey: string; secretValue: string } | { secrets: z.output<typeof value>[] },
-): Record<string, string> {
-  const list = 'secrets' in given ? given.secrets : [given];
-  return Object.fromEntries(list.map(({ secretKey, secretValue }) => [secretKey, secretValue]));
+function valuesOf(values: readonly z.output<typeof value>[]): Record<string, string> {
+  return Object.fromEntries(values.map(({ secretKey, secretValue }) => [secretKey, secretValue]));
 }
 
-function checkRegion(region: string | null | undefined): void {
-  if (typeof region === 'string' && region !== REGION)
+function checkRegion(wanted: string | null | undefined): void {
+  if (typeof wanted === 'string' && wanted !== REGION)
     throw new Problem('BadRequest', { error: `Invalid region: this cluster is the region "${REGION}"` });
 }
