@@ -1,7 +1,8 @@
 import { annotations } from '../../api/names.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
-import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
+import { isAlreadyExists } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import type { Logger } from '../../kube/logger.ts';
 import type { Secret } from '../../kube/objects.ts';
 import { secrets, type ObjectRef } from '../../kube/resources.ts';
@@ -46,7 +47,7 @@ export class KeySecret<P extends Purpose> {
 
   /** What is in the Secret; makes what is missing. Rejects when something else is there. */
   async look(signal: AbortSignal): Promise<Found<P>> {
-    let secret = (await this.#read(signal)) ?? (await this.#create(signal));
+    let secret = (await find(this.#api, secrets, this.#ref, { signal })) ?? (await this.#create(signal));
     const missing = this.#purposes.filter((purpose) => !hasKeys(secret, purpose));
     // Made by a version that had keys for less. Nothing is added to what is not ours.
     if (missing.length > 0 && missing.length < this.#purposes.length && (await this.#isSound(secret, missing))) {
@@ -111,15 +112,6 @@ export class KeySecret<P extends Purpose> {
     const there = this.#purposes.filter((purpose) => !missing.includes(purpose));
     const sets = await Promise.all(there.map((purpose) => readKeys(secret, purpose)));
     return sets.every((set) => set !== undefined);
-  }
-
-  async #read(signal: AbortSignal): Promise<Secret | undefined> {
-    try {
-      return await this.#api.get(secrets, this.#ref, { signal });
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
   }
 
   async #create(signal: AbortSignal): Promise<Secret> {

@@ -1,7 +1,7 @@
 import { labels, managedBy, sealingFile } from '../../api/names.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import { sleep, type Clock } from '../../kube/clock.ts';
-import { isNotFound } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import type { Logger } from '../../kube/logger.ts';
 import { configMaps } from '../../kube/resources.ts';
 import type { PublicKey } from './key-set.ts';
@@ -56,7 +56,8 @@ export class SealingKeyPublisher {
   async #publish(signal: AbortSignal): Promise<boolean> {
     const text = JSON.stringify({ keys: this.#keys() });
     try {
-      if ((await this.#published(signal)) === text) return true;
+      const published = await find(this.#api, configMaps, this.#map, { signal });
+      if (published?.data?.[sealingFile] === text) return true;
       const body = {
         apiVersion: 'v1',
         kind: 'ConfigMap',
@@ -71,15 +72,6 @@ export class SealingKeyPublisher {
       if (!signal.aborted)
         this.#logger.warn({ err: error, configMap: this.#map.name }, 'cannot publish the keys that seal');
       return false;
-    }
-  }
-
-  async #published(signal: AbortSignal): Promise<string | undefined> {
-    try {
-      return (await this.#api.get(configMaps, this.#map, { signal })).data?.[sealingFile];
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
     }
   }
 }

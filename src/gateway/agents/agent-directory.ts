@@ -1,7 +1,7 @@
 import type { Agent } from '../../api/agent.ts';
 import { agents as agentResource } from '../../api/resources.ts';
 import type { KubeApi } from '../../kube/api.ts';
-import { isNotFound } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
 import { INDEX } from '../caches.ts';
 import { Problem } from '../problems.ts';
@@ -43,14 +43,9 @@ export class AgentDirectory {
   /** As the API server has it now. */
   async fresh(namespace: string, name: string): Promise<Agent | undefined> {
     if (!agentNameParam.safeParse(name).success) return undefined;
-    try {
-      const fresh = await this.#api.get(agentResource, { namespace, name });
-      this.#agents.writeThrough(fresh);
-      return fresh;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const fresh = await find(this.#api, agentResource, { namespace, name });
+    if (fresh !== undefined) this.#agents.writeThrough(fresh);
+    return fresh;
   }
 
   /** What we have just written shows at once. */

@@ -79,13 +79,6 @@ export class LogReader {
     };
   }
 
-  /** The log of one session as it is written, until the agent ends. */
-  async *follow(session: Session, signal: AbortSignal): AsyncGenerator<LogLine> {
-    const { namespace = '' } = session.metadata;
-    const [pod] = await this.#pods({ namespace, agent: session.spec.agent }, session.metadata.uid);
-    if (pod !== undefined) yield* this.#lines(pod, signal, true);
-  }
-
   /** Newest first. */
   async #pods({ namespace, agent }: { namespace: string; agent: string }, sessionUid?: string): Promise<Pod[]> {
     const selector = [
@@ -96,9 +89,9 @@ export class LogReader {
     return items.sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
   }
 
-  async *#lines(pod: Pod, signal: AbortSignal, follow = false): AsyncGenerator<LogLine> {
+  async *#lines(pod: Pod, signal: AbortSignal): AsyncGenerator<LogLine> {
     try {
-      yield* this.#logs.podLog(refOf(pod), { container: agentContainer, follow, signal });
+      yield* this.#logs.podLog(refOf(pod), { container: agentContainer, signal });
     } catch (error) {
       // It has not begun to run, or is gone.
       const hasNone = isNotFound(error) || (error instanceof KubeError && error.code === 400);

@@ -1,6 +1,7 @@
 import { labels, managedBy } from '../../api/names.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import { configMaps, secrets } from '../../kube/resources.ts';
 import { Problem } from '../problems.ts';
 import { INDEX_NAME, indexEntries, indexRemoval, readIndex, type SecretSet } from './set-index.ts';
@@ -20,13 +21,8 @@ export class SecretSets {
   }
 
   async list(namespace: string): Promise<SecretSet[]> {
-    try {
-      const { data = {} } = await this.#api.get(configMaps, { namespace, name: INDEX_NAME });
-      return readIndex(data);
-    } catch (error) {
-      if (isNotFound(error)) return [];
-      throw error;
-    }
+    const index = await find(this.#api, configMaps, { namespace, name: INDEX_NAME });
+    return readIndex(index?.data ?? {});
   }
 
   /** @throws Problem NotFound */

@@ -2,6 +2,7 @@ import type { Session } from '../../api/session.ts';
 import { sessions as sessionResource } from '../../api/resources.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import { isNotFound } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
 import { sessionId } from '../../pods/names.ts';
 import { INDEX } from '../caches.ts';
@@ -27,7 +28,7 @@ export class SessionDirectory {
   /** @throws Problem BadRequest or SessionNotFound */
   async get(namespace: string, agent: string, id: string): Promise<Session> {
     if (!UUID.test(id)) throw new Problem('BadRequest', { error: 'Invalid parameters: the session id must be a UUID' });
-    const found = this.#find(namespace, id) ?? (await this.#fresh(namespace, id));
+    const found = this.#find(namespace, id) ?? (await find(this.#api, sessionResource, { namespace, name: id }));
     if (found?.spec.agent !== agent) throw new Problem('SessionNotFound');
     return found;
   }
@@ -36,7 +37,7 @@ export class SessionDirectory {
   async stop(namespace: string, agent: string, id: string): Promise<Session> {
     const session = await this.get(namespace, agent, id);
     if (session.spec.stop === true) return session;
-    const { name, resourceVersion: _version, uid } = session.metadata;
+    const { name, uid } = session.metadata;
     try {
       const stopped = await this.#api.patch(
         sessionResource,
@@ -57,15 +58,6 @@ export class SessionDirectory {
     const [other] = this.#sessions.byIndex(INDEX.uid, id);
     // Another organization's session is none.
     return other?.metadata.namespace === namespace && sessionId(other.metadata) === id ? other : undefined;
-  }
-
-  async #fresh(namespace: string, name: string): Promise<Session | undefined> {
-    try {
-      return await this.#api.get(sessionResource, { namespace, name });
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
   }
 }
 

@@ -43,19 +43,13 @@ export class Daily {
 
   /** @throws Problem DailyFailed */
   async createRoom(key: string, { name, seconds, roomProperties, tokenProperties }: RoomOrder): Promise<Room> {
-    const exp = Math.ceil(this.#now() / 1000) + seconds + ROOM_SLACK_SECONDS;
+    const exp = this.#expiry(seconds);
     const properties = { exp, eject_at_room_exp: true, ...roomProperties };
     const made = await this.#call(key, 'POST', '/rooms', room, { name, properties });
     try {
-      const tokenFor = async (more: object): Promise<string> =>
-        (
-          await this.#call(key, 'POST', '/meeting-tokens', token, {
-            properties: { exp, ...more, room_name: made.name },
-          })
-        ).token;
       const [agentToken, callerToken] = await Promise.all([
-        tokenFor({ is_owner: true }),
-        tokenFor({ ...tokenProperties }),
+        this.#tokenFor(key, made.name, { exp, is_owner: true }),
+        this.#tokenFor(key, made.name, { exp, ...tokenProperties }),
       ]);
       return { ...made, agentToken, callerToken };
     } catch (error) {
@@ -69,11 +63,19 @@ export class Daily {
     key: string,
     { name, seconds, tokenProperties }: RoomOrder,
   ): Promise<Pick<Room, 'url' | 'callerToken'>> {
-    const exp = Math.ceil(this.#now() / 1000) + seconds + ROOM_SLACK_SECONDS;
     const found = await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room);
-    const properties = { exp, ...tokenProperties, room_name: found.name };
-    const { token: callerToken } = await this.#call(key, 'POST', '/meeting-tokens', token, { properties });
+    const callerToken = await this.#tokenFor(key, found.name, { exp: this.#expiry(seconds), ...tokenProperties });
     return { url: found.url, callerToken };
+  }
+
+  /** When what is made now is over, Unix seconds. */
+  #expiry(seconds: number): number {
+    return Math.ceil(this.#now() / 1000) + seconds + ROOM_SLACK_SECONDS;
+  }
+
+  async #tokenFor(key: string, roomName: string, more: object): Promise<string> {
+    const properties = { ...more, room_name: roomName };
+    return (await this.#call(key, 'POST', '/meeting-tokens', token, { properties })).token;
   }
 
   /** @throws Problem DailyFailed, unless there is no such room */

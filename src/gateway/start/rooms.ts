@@ -1,5 +1,5 @@
 import type { KubeApi } from '../../kube/api.ts';
-import { isNotFound } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import { secrets } from '../../kube/resources.ts';
 import type { BotHeaders } from '../../supervisor/wire.ts';
 import { Problem } from '../problems.ts';
@@ -62,13 +62,8 @@ export class Rooms {
   }
 
   async #key(namespace: string): Promise<string> {
-    let data: Record<string, string> | undefined;
-    try {
-      ({ data } = await this.#api.get(secrets, { namespace, name: SECRET.name }));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-    const key = Buffer.from(data?.[SECRET.key] ?? '', 'base64')
+    const secret = await find(this.#api, secrets, { namespace, name: SECRET.name });
+    const key = Buffer.from(secret?.data?.[SECRET.key] ?? '', 'base64')
       .toString('utf8')
       .trim();
     if (key === '')

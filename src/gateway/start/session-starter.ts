@@ -6,7 +6,8 @@ import type { Session } from '../../api/session.ts';
 import { isActive } from '../../api/session-phase.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
-import { isAlreadyExists, isNotFound, isOutcomeUnknown } from '../../kube/errors.ts';
+import { isAlreadyExists, isOutcomeUnknown } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import type { Logger } from '../../kube/logger.ts';
 import type { NewObject } from '../../kube/objects.ts';
 import { refOf } from '../../kube/resources.ts';
@@ -158,14 +159,9 @@ export class SessionStarter {
   }
 
   async #read(namespace: string, name: string): Promise<Session | undefined> {
-    try {
-      const session = await this.#api.get(sessionResource, { namespace, name });
-      this.#sessions.writeThrough(session);
-      return session;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const session = await find(this.#api, sessionResource, { namespace, name });
+    if (session !== undefined) this.#sessions.writeThrough(session);
+    return session;
   }
 
   /** Waits for the verdict on a Session that is there. */
