@@ -12,7 +12,6 @@ import { Authenticator } from '../auth/authenticator.ts';
 import { keyIndexes, KeyStore } from '../keys/key-store.ts';
 import { Problem, problems, type ProblemName } from '../problems.ts';
 import { createApp } from './app.ts';
-import { readJson } from './read-body.ts';
 import { route, type Route } from './route.ts';
 
 const PRIVATE = 'sk_private';
@@ -148,7 +147,7 @@ describe('what the official client needs of every server', () => {
   ])('a body %s that is too large is refused, and whoever sends it learns so', async (_, bodyOf) => {
     const origin = await serve({
       method: 'post',
-      handle: async ({ request }) => ({ body: (await readJson(request, 100)).value }),
+      handle: async ({ readJson }) => ({ body: (await readJson(100)).value }),
     });
     for (let count = 0; count < 20; count += 1) {
       const body = bodyOf(`"${'x'.repeat(3_000_000)}"`);
@@ -156,6 +155,29 @@ describe('what the official client needs of every server', () => {
       expect(response.status).toBe(413);
       expect(await response.json()).toMatchObject({ code: '413' });
     }
+  });
+
+  it('bodies of many callers are held only so far: others are told to come again, and it is over with them', async () => {
+    const origin = await serve({
+      method: 'post',
+      handle: async ({ readJson }) => ({ body: { length: (await readJson(1_000_000)).text.length } }),
+    });
+    const head = `POST /v1/things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${PRIVATE}\r\ncontent-length: 1000000\r\n\r\n"`;
+    let answers = '';
+    const sockets = Array.from({ length: 40 }, () => {
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1');
+      socket.on('error', () => undefined).on('data', (chunk) => (answers += chunk.toString()));
+      // All but its last byte.
+      socket.write(head + 'x'.repeat(999_998));
+      return socket;
+    });
+    // 32 MiB hold 33 of them.
+    await expect.poll(() => answers.match(/HTTP\/1.1 503[^]*?retry-after: 1\r/gi)?.length, { timeout: 30_000 }).toBe(7);
+    expect(answers).not.toContain('HTTP/1.1 200');
+    for (const socket of sockets) socket.destroy();
+    await expect
+      .poll(async () => (await get(`${origin}/v1/things`, { method: 'POST', body: `"${'x'.repeat(100_000)}"` })).status)
+      .toBe(200);
   });
 
   it('a connection on which more comes than anybody wants is closed', async () => {
@@ -210,7 +232,7 @@ describe('a key', () => {
   it('is not in the log, nor is what was said', async () => {
     const origin = await serve({
       method: 'post',
-      handle: async ({ request }) => ({ body: (await readJson(request, 1000)).value }),
+      handle: async ({ readJson }) => ({ body: (await readJson(1000)).value }),
     });
     await get(`${origin}/v1/things?q=hunter2`, { method: 'POST', body: '{"a":"hunter2"}' });
     await expect.poll(() => lines.length).toBe(1);

@@ -6,7 +6,9 @@ import type { Authenticator } from '../auth/authenticator.ts';
 import { nameOf } from '../auth/principal.ts';
 import { Problem } from '../problems.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { BodyBudget } from './body-budget.ts';
 import { problemOf } from './problem-of.ts';
+import { readJson } from './read-body.ts';
 import { STYLE } from '../openapi/page.ts';
 import { RateLimiter, type Rate } from './rate-limiter.ts';
 import { sendJson, sendProblem } from './reply.ts';
@@ -53,6 +55,9 @@ const SECURITY = {
 /** The page has a style of its own, and nothing else. */
 const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; frame-ancestors 'none'`;
 
+/** Bodies of all requests together. What is made of one is a few times as large, and a pod has 512 MiB. */
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+
 const requestIdPattern = /^[\w.-]{1,128}$/;
 
 /** The REST API, without a server. */
@@ -70,6 +75,7 @@ export function createApp({
   app.set('trust proxy', trustedProxies);
   const callers = new RateLimiter(rates.caller, now);
   const addresses = new RateLimiter(rates.address, now);
+  const bodies = new BodyBudget(MAX_BODY_BYTES);
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
@@ -101,7 +107,7 @@ export function createApp({
   for (const each of routes) {
     app[each.method](each.path, async (request, response) => {
       response.locals['route'] = each.path;
-      await serve(each, { authenticator, callers, addresses, checkReplies }, request, response);
+      await serve(each, { authenticator, callers, addresses, bodies, checkReplies }, request, response);
     });
   }
   const methods = new Map<string, string[]>();
@@ -126,17 +132,22 @@ interface Serving {
   authenticator: Authenticator;
   callers: RateLimiter;
   addresses: RateLimiter;
+  bodies: BodyBudget;
   checkReplies: boolean;
 }
 
 async function serve(
   route: Route,
-  { authenticator, callers, addresses, checkReplies }: Serving,
+  { authenticator, callers, addresses, bodies, checkReplies }: Serving,
   request: Request,
   response: Response,
 ): Promise<void> {
   const gone = new AbortController();
-  response.on('close', () => gone.abort());
+  const share = bodies.share();
+  response.on('close', () => {
+    gone.abort();
+    share.release();
+  });
   const organization = request.params['org'];
   const demand = {
     plane: route.plane,
@@ -155,8 +166,8 @@ async function serve(
     ...caller,
     params: parse(route.params, request.params),
     query: parse(route.query, { ...request.query }),
-    request,
-    requestId: String(response.locals['requestId']),
+    headers: request.headers,
+    readJson: (maxBytes) => readJson(request, maxBytes, share),
     signal: gone.signal,
   });
   if (checkReplies) route.reply.parse(body);

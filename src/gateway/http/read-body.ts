@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Problem } from '../problems.ts';
+import type { BodyShare } from './body-budget.ts';
 
 /** A body of JSON: the text as it was sent, and what it says. */
 export interface JsonBody {
@@ -12,12 +13,13 @@ export interface JsonBody {
  *
  * Whatever its type is called, it is taken for JSON: there is nothing else that it could be.
  *
- * @throws Problem TooLarge, UnsupportedMediaType for a compressed body, or BadRequest when it is no JSON
+ * @param share what the request may hold of the memory for bodies
+ * @throws Problem TooLarge, UnsupportedMediaType for a compressed body, Unavailable, or BadRequest when it is no JSON
  */
-export async function readJson(request: IncomingMessage, maxBytes: number): Promise<JsonBody> {
+export async function readJson(request: IncomingMessage, maxBytes: number, share: BodyShare): Promise<JsonBody> {
   const { 'content-encoding': encoding = 'identity' } = request.headers;
   if (encoding !== 'identity') throw new Problem('UnsupportedMediaType');
-  const text = (await readBytes(request, maxBytes)).toString('utf8');
+  const text = (await readBytes(request, maxBytes, share)).toString('utf8');
   if (text.trim() === '') return { text: '{}', value: {} };
   try {
     return { text, value: JSON.parse(text) };
@@ -27,7 +29,7 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
   }
 }
 
-async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+async function readBytes(request: IncomingMessage, maxBytes: number, share: BodyShare): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw new Problem('TooLarge');
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -35,6 +37,7 @@ async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Bu
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw new Problem('TooLarge');
+    share.take(chunk.length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, bytes);

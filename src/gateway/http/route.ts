@@ -1,7 +1,8 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { ProblemName } from '../problems.ts';
+import type { JsonBody } from './read-body.ts';
 
 /**
  * Who may call a route.
@@ -22,8 +23,9 @@ export interface Call<Params, Query> {
   principal: Principal;
   /** The namespace that the call is about; empty where there is none. */
   organization: string;
-  request: IncomingMessage;
-  requestId: string;
+  headers: IncomingHttpHeaders;
+  /** The body, see `readJson` of read-body.ts. */
+  readJson: (maxBytes: number) => Promise<JsonBody>;
   /** Aborted when the caller has gone. */
   signal: AbortSignal;
 }

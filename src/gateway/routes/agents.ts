@@ -9,7 +9,6 @@ import { agentCreation, agentUpdate } from '../agents/agent-manifest.ts';
 import { agentDetails, agentSummary, viewDetails, viewSummary } from '../agents/agent-view.ts';
 import type { AgentWriter } from '../agents/agent-writer.ts';
 import { parse } from '../http/app.ts';
-import { readJson } from '../http/read-body.ts';
 import { onBoth, route, type Call, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
 import { OK, okReply } from './fields.ts';
@@ -45,12 +44,12 @@ export function agentRoutes(deps: AgentDeps): Route[] {
   const details = (agent: Agent): z.output<typeof agentDetails> => viewDetails(agent, activeSessions(deps, agent));
   const list = ({ organization }: AnyCall) =>
     Promise.resolve({ body: { services: directory.list(organization).map(viewSummary) } });
-  const create = async ({ organization, request }: AnyCall): Promise<Agent> => {
-    const given = parse(agentCreation, (await readJson(request, MAX_BYTES)).value);
+  const create = async ({ organization, readJson }: AnyCall): Promise<Agent> => {
+    const given = parse(agentCreation, (await readJson(MAX_BYTES)).value);
     return await writer.create(organization, given.serviceName, given);
   };
   const update = async (call: AnyCall, name?: string): Promise<Agent> => {
-    const given = parse(agentUpdate, (await readJson(call.request, MAX_BYTES)).value);
+    const given = parse(agentUpdate, (await call.readJson(MAX_BYTES)).value);
     const named = name ?? given.serviceName;
     if (named === undefined) throw new Problem('BadRequest', { error: 'Invalid parameters: serviceName: is required' });
     return await writer.update(call.organization, named, given);

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import type { Organizations } from '../auth/organizations.ts';
 import { nameOf } from '../auth/principal.ts';
 import { parse } from '../http/app.ts';
-import { readJson } from '../http/read-body.ts';
 import { onBoth, route, type Call, type Route } from '../http/route.ts';
 import type { ApiKey, ApiKeyType } from '../../api/api-key.ts';
 import { isGood, type KeyStore } from '../keys/key-store.ts';
@@ -93,8 +92,8 @@ export function organizationRoutes({ keys, writer, organizations }: Organization
     <Body>(body: Body) =>
     (): Promise<{ body: Body }> =>
       Promise.resolve({ body });
-  const change = async ({ request }: Call<unknown, unknown>) => {
-    const { value } = await readJson(request, MAX_BYTES);
+  const change = async ({ readJson }: Call<unknown, unknown>) => {
+    const { value } = await readJson(MAX_BYTES);
     const { defaultRegion } = parse(z.looseObject({ defaultRegion: z.string().optional() }), value);
     if (defaultRegion !== undefined && defaultRegion !== REGION)
       throw new Problem('BadRequest', { error: `Invalid parameters: defaultRegion: must be "${REGION}"` });
@@ -206,8 +205,8 @@ export function organizationRoutes({ keys, writer, organizations }: Organization
       body: keyCreation,
       reply: keyReply,
       problems: ['BadRequest'],
-      handle: async ({ organization, request }) => {
-        const { name, type } = parse(keyCreation, (await readJson(request, MAX_BYTES)).value);
+      handle: async ({ organization, readJson }) => {
+        const { name, type } = parse(keyCreation, (await readJson(MAX_BYTES)).value);
         const { text, key } = await writer.create(organization, types[type], name);
         return { body: { id: key.metadata.name, key: text, name, type } };
       },

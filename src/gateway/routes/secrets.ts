@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { parse } from '../http/app.ts';
-import { readJson } from '../http/read-body.ts';
 import { onBoth, route, type Call, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
 import type { SecretSets } from '../secrets/secret-sets.ts';
@@ -87,8 +86,8 @@ export function secretRoutes(sets: SecretSets): Route[] {
       body: reference,
       reply: okReply,
       problems: ['BadRequest', 'Conflict'],
-      handle: async ({ organization, request }) => {
-        const { name, type: kind, region: wanted } = parse(reference, (await readJson(request, MAX_BYTES)).value);
+      handle: async ({ organization, readJson }) => {
+        const { name, type: kind, region: wanted } = parse(reference, (await readJson(MAX_BYTES)).value);
         checkRegion(wanted);
         await sets.reference(organization, name, kind);
         return { body: OK };
@@ -119,9 +118,9 @@ export function secretRoutes(sets: SecretSets): Route[] {
       body: put,
       reply: putReply,
       problems: ['BadRequest', 'Conflict'],
-      handle: async ({ organization, params, request }: Call<z.output<typeof ofSet.params>, unknown>) => {
+      handle: async ({ organization, params, readJson }: Call<z.output<typeof ofSet.params>, unknown>) => {
         const name = parse(z.object({ set: setName }), params).set;
-        const given = parse(put, (await readJson(request, MAX_BYTES)).value);
+        const given = parse(put, (await readJson(MAX_BYTES)).value);
         checkRegion(given.region);
         if (given.kind === 'imagePull') await sets.putImagePull(organization, name, given.host, given.secretValue);
         else await sets.put(organization, name, valuesOf(given.values));

@@ -6,7 +6,6 @@ import type { AgentDirectory } from '../agents/agent-directory.ts';
 import { readinessOf } from '../agent-readiness.ts';
 import { parse } from '../http/app.ts';
 import { rawMember } from '../http/raw-member.ts';
-import { readJson } from '../http/read-body.ts';
 import { route, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
 import { iceServer, type IceServer } from './fields.ts';
@@ -80,10 +79,10 @@ export function startRoute(deps: StartDeps): Route {
       'NotImplemented',
       'StartTimeout',
     ],
-    async handle({ params, organization, request, signal }) {
+    async handle({ params, organization, headers: given, readJson, signal }) {
       const until = deps.clock.now() + deps.timeoutMs;
       const agent = await deps.agents.get(organization, params.agentName);
-      const { text, value } = await readJson(request, MAX_BODY_BYTES.other + MAX_REST_BYTES);
+      const { text, value } = await readJson(MAX_BODY_BYTES.other + MAX_REST_BYTES);
       const wanted = parse(startRequest, value);
       const body = bodyOf(text, wanted);
       const most = wanted.transport === 'websocket' ? MAX_BODY_BYTES.websocket : MAX_BODY_BYTES.other;
@@ -100,7 +99,7 @@ export function startRoute(deps: StartDeps): Route {
       const known = retryFor(
         deps,
         { namespace: organization, agent: params.agentName },
-        request.headers['idempotency-key'],
+        given['idempotency-key'],
         text,
       );
       const started = await deps.starter.start({
