@@ -104,6 +104,9 @@ test('with a Daily room tells the agent and the caller of it, and takes it away 
   expect(JSON.parse(delivery?.headers['x-daily-room-token'] ?? '')).toMatchObject({ is_owner: true, room_name: id });
   expect((await ask()).status).toBe(429);
   expect([...daily.rooms]).toEqual([id]);
+  // Who is refused for want of room is not told of a key.
+  await scene.kube.api.delete(secrets, { namespace: scene.namespace, name: 'bullpen-daily' });
+  expect((await ask()).status).toBe(429);
   daily.close();
 });
 

@@ -94,7 +94,7 @@ export function startRoute(deps: StartDeps): Route {
         throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
       const { available, message } = readinessOf(agent);
       if (!available) throw new Problem('NotReady', { more: { detail: message } });
-      const room = await roomFor(deps, agent, wanted);
+      const room = roomFor(deps, agent, wanted);
       const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
       const known = retryFor(
         deps,
@@ -143,15 +143,15 @@ function retryFor(
   return retry;
 }
 
-/** The room that was asked for, which is not made yet. @throws Problem BadRequest */
-async function roomFor(
+/** The room that was asked for, which is not made yet. */
+function roomFor(
   { rooms }: StartDeps,
   { metadata, spec }: Agent,
   wanted: z.output<typeof startRequest>,
-): Promise<SessionRoom | undefined> {
+): SessionRoom | undefined {
   if (wanted.createDailyRoom !== true) return undefined;
   const { maxSessionDuration = 0, startTimeoutSeconds = 0 } = spec;
-  return await rooms.order(metadata.namespace ?? '', {
+  return rooms.order(metadata.namespace ?? '', {
     seconds: maxSessionDuration + startTimeoutSeconds,
     roomProperties: wanted.dailyRoomProperties ?? undefined,
     tokenProperties: wanted.dailyMeetingTokenProperties ?? undefined,

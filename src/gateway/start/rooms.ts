@@ -17,32 +17,41 @@ export interface RoomReply {
 /** The room of one start: made for the session, or, when the start is a repetition, joined. */
 export class SessionRoom {
   readonly #daily: Daily;
-  readonly #key: string;
+  readonly #readKey: () => Promise<string>;
   readonly #order: Omit<RoomOrder, 'name'>;
+  #key: Promise<string> | undefined;
   #made: Room | undefined;
 
-  constructor(daily: Daily, key: string, order: Omit<RoomOrder, 'name'>) {
+  constructor(daily: Daily, readKey: () => Promise<string>, order: Omit<RoomOrder, 'name'>) {
     this.#daily = daily;
-    this.#key = key;
+    this.#readKey = readKey;
     this.#order = order;
   }
 
-  /** Makes it; returns what the agent is told. @throws Problem DailyFailed */
+  /** Makes it; returns what the agent is told. @throws Problem DailyFailed, or BadRequest when there is no key for Daily */
   async make(name: string): Promise<BotHeaders> {
-    this.#made = await this.#daily.createRoom(this.#key, { ...this.#order, name });
+    this.#made = await this.#daily.createRoom(await this.#keyOnce(), { ...this.#order, name });
     return { 'x-daily-room-url': this.#made.url, 'x-daily-room-token': this.#made.agentToken };
   }
 
   /** The start was refused: nobody is to be in it. What stays behind because this fails goes at its time. */
   async undo(): Promise<void> {
-    if (this.#made !== undefined) await this.#daily.deleteRoom(this.#key, this.#made.name).catch(() => undefined);
+    if (this.#made === undefined) return;
+    await this.#daily.deleteRoom(await this.#keyOnce(), this.#made.name).catch(() => undefined);
   }
 
-  /** @throws Problem DailyFailed */
+  /** @throws Problem DailyFailed, or BadRequest when there is no key for Daily */
   async reply(name: string): Promise<RoomReply> {
     const { url, callerToken } =
-      this.#made?.name === name ? this.#made : await this.#daily.joinRoom(this.#key, { ...this.#order, name });
+      this.#made?.name === name
+        ? this.#made
+        : await this.#daily.joinRoom(await this.#keyOnce(), { ...this.#order, name });
     return { dailyRoom: url, dailyToken: callerToken };
+  }
+
+  /** Read only when it is needed: a start that finds the Agent full asks nobody for anything. */
+  #keyOnce(): Promise<string> {
+    return (this.#key ??= this.#readKey());
   }
 }
 
@@ -56,11 +65,12 @@ export class Rooms {
     this.#daily = deps.daily;
   }
 
-  /** @throws Problem BadRequest when the organization has no key for Daily */
-  async order(namespace: string, order: Omit<RoomOrder, 'name'>): Promise<SessionRoom> {
-    return new SessionRoom(this.#daily, await this.#key(namespace), order);
+  /** Nobody is asked for anything yet. */
+  order(namespace: string, order: Omit<RoomOrder, 'name'>): SessionRoom {
+    return new SessionRoom(this.#daily, () => this.#key(namespace), order);
   }
 
+  /** @throws Problem BadRequest when the organization has no key for Daily */
   async #key(namespace: string): Promise<string> {
     const secret = await find(this.#api, secrets, { namespace, name: SECRET.name });
     const key = Buffer.from(secret?.data?.[SECRET.key] ?? '', 'base64')
