@@ -4,6 +4,7 @@ import type { Clock } from '../kube/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AgentDirectory } from './agents/agent-directory.ts';
 import { AgentWriter } from './agents/agent-writer.ts';
+import { AccessWatch } from './auth/access-watch.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { KubeTokens } from './auth/kube-tokens.ts';
 import { Organizations } from './auth/organizations.ts';
@@ -21,6 +22,7 @@ import { secretRoutes } from './routes/secrets.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { startRoute, type StartDeps } from './routes/start.ts';
 import { SealingKey } from './sealing-key.ts';
+import { LogFollower } from './logs/log-follower.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { SecretSets } from './secrets/secret-sets.ts';
 import { SessionDirectory } from './sessions/session-directory.ts';
@@ -48,7 +50,8 @@ export interface GatewayDeps {
   dailyUrl: string;
   iceServers: StartDeps['iceServers'];
   version: string;
-  /** Aborted when the process ends. */
+  /** Aborted when the process is to end, and when it ends. */
+  stopping: AbortSignal;
   ending: AbortSignal;
   clock: Clock;
   logger: Logger;
@@ -68,6 +71,7 @@ export function createGateway(deps: GatewayDeps): Express {
     dailyUrl,
     iceServers,
     version,
+    stopping,
     ending,
     clock,
     logger,
@@ -78,6 +82,7 @@ export function createGateway(deps: GatewayDeps): Express {
   const usage = new KeyUsage({ api, clock, logger });
   void usage.run(ending);
   const tokens = new KubeTokens({ api, clock });
+  const authenticator = new Authenticator({ keys, tokens, onUse: (key) => usage.used(key) });
   const agents = new AgentDirectory({ api, agents: informers.agents.store });
   const changes = new SessionChanges(sessions);
   const carrier = new BodyCarrier({ api, changes, key: () => sealing.current, logger });
@@ -90,7 +95,12 @@ export function createGateway(deps: GatewayDeps): Express {
     startRoute({ agents, starter, rooms, iceServers, secrets: deps.secrets, clock, timeoutMs: startTimeoutMs }),
     ...agentRoutes({ directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions }),
     ...sessionRoutes({ directory, agents }),
-    ...logRoutes({ reader: new LogReader({ api, logs }), sessions: directory, agents }),
+    ...logRoutes({
+      reader: new LogReader({ api, logs }),
+      follower: new LogFollower({ api, logs, changes }),
+      sessions: directory,
+      agents,
+    }),
     ...secretRoutes(new SecretSets({ api })),
     ...organizationRoutes({
       keys,
@@ -101,12 +111,14 @@ export function createGateway(deps: GatewayDeps): Express {
   const document = openApiDocument(routes, version);
   return createApp({
     routes,
-    authenticator: new Authenticator({ keys, tokens, onUse: (key) => usage.used(key) }),
+    authenticator,
+    access: new AccessWatch({ authenticator, keys, clock }),
+    stopping,
     rates,
     trustedProxies,
     checkReplies,
     documents: { json: document, html: apiPage(document) },
     logger,
-    now: () => clock.monotonic(),
+    clock,
   });
 }

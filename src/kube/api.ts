@@ -104,6 +104,8 @@ export interface LogOptions {
   container?: string | undefined;
   /** Goes on until the container ends. */
   follow?: boolean | undefined;
+  /** Of the lines that there are, only so many of the last. */
+  tailLines?: number | undefined;
   signal: AbortSignal;
 }
 

@@ -140,9 +140,9 @@ export class KubeClient implements KubeApi, PodLogs {
     return this.#requester.watch<T>(pathOf(resource, { namespace }), query, signal);
   }
 
-  async *podLog(ref: ObjectRef, { container, follow, signal }: LogOptions): AsyncGenerator<LogLine> {
+  async *podLog(ref: ObjectRef, { container, follow, tailLines, signal }: LogOptions): AsyncGenerator<LogLine> {
     const lines = new LogLines(maxLogLineBytes);
-    const query = { container, follow, timestamps: true };
+    const query = { container, follow, tailLines, timestamps: true };
     for await (const chunk of this.#requester.stream(pathOf(pods, { ...ref, subresource: 'log' }), query, signal))
       yield* lines.push(chunk);
     yield* lines.end();

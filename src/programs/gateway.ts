@@ -59,6 +59,7 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
       logs: api,
       informers,
       secrets: () => keys.secrets,
+      stopping: signal,
       ending: stopInformers.signal,
       served: watchNamespaces,
       startTimeoutMs: config.start.timeoutSeconds * 1000,

@@ -4,10 +4,12 @@ import { connect, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ApiKey } from '../../api/api-key.ts';
+import { systemClock } from '../../kube/clock.ts';
 import { KubeError } from '../../kube/errors.ts';
 import { Store } from '../../kube/store.ts';
 import { apiKeyOf } from '../../keys/api-key.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
+import { AccessWatch } from '../auth/access-watch.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import { keyIndexes, KeyStore } from '../keys/key-store.ts';
 import { Problem, problems, type ProblemName } from '../problems.ts';
@@ -18,10 +20,12 @@ const PRIVATE = 'sk_private';
 const PUBLIC = 'pk_public';
 const servers: Server[] = [];
 let lines: string[] = [];
+let stopping = new AbortController();
 
 afterEach(() => {
   for (const server of servers.splice(0)) server.close();
   lines = [];
+  stopping = new AbortController();
 });
 
 function keys(): KeyStore {
@@ -58,12 +62,15 @@ async function serve(...handlers: Partial<Route>[]): Promise<string> {
       ...given,
     }),
   );
-  const authenticator = new Authenticator({ keys: keys() });
+  const store = keys();
+  const authenticator = new Authenticator({ keys: store });
   const app = createApp({
     routes,
     authenticator,
     logger: logger(),
-    now: () => performance.now(),
+    access: new AccessWatch({ authenticator, keys: store, clock: systemClock }),
+    stopping: stopping.signal,
+    clock: systemClock,
     rates: { caller: { perSecond: 1000, burst: 1000 }, address: { perSecond: 1, burst: 5 } },
     trustedProxies: 0,
     checkReplies: true,

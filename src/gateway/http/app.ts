@@ -2,9 +2,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import type { z } from 'zod';
-import type { Authenticator } from '../auth/authenticator.ts';
+import type { AccessWatch } from '../auth/access-watch.ts';
+import type { Authenticator, Demand } from '../auth/authenticator.ts';
 import { nameOf } from '../auth/principal.ts';
 import { Problem } from '../problems.ts';
+import type { Clock } from '../../kube/clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { BodyBudget } from './body-budget.ts';
 import { problemOf } from './problem-of.ts';
@@ -13,6 +15,7 @@ import { STYLE } from '../openapi/page.ts';
 import { RateLimiter, type Rate } from './rate-limiter.ts';
 import { sendJson, sendProblem } from './reply.ts';
 import type { Route } from './route.ts';
+import { sendLines } from './send-lines.ts';
 
 /** What may be asked in a second: by one key or user, and from one address before anybody knows who it is. */
 export interface Rates {
@@ -31,8 +34,10 @@ export interface AppDeps {
   checkReplies: boolean;
   /** The documents that say how the API is used. */
   documents: { json: object; html: string };
-  /** Monotonic milliseconds. */
-  now: () => number;
+  access: AccessWatch;
+  /** Aborted when the process is to end: replies that have no end of their own end then. */
+  stopping: AbortSignal;
+  clock: Clock;
 }
 
 /** What browsers may do with the public plane: a key is in the header, never in a cookie, so any page may call it. */
@@ -58,6 +63,8 @@ const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256'
 /** Bodies of all requests together. What is made of one is a few times as large, and a pod has 512 MiB. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
+const ENDS = 'This replica of the gateway ends. Please ask again.';
+
 const requestIdPattern = /^[\w.-]{1,128}$/;
 
 /** The REST API, without a server. */
@@ -69,13 +76,17 @@ export function createApp({
   checkReplies,
   documents,
   logger,
-  now,
+  access,
+  stopping,
+  clock,
 }: AppDeps): Express {
   const app = express();
+  const now = (): number => clock.monotonic();
   app.set('trust proxy', trustedProxies);
   const callers = new RateLimiter(rates.caller, now);
   const addresses = new RateLimiter(rates.address, now);
   const bodies = new BodyBudget(MAX_BODY_BYTES);
+  const serving = { authenticator, callers, addresses, bodies, checkReplies, access, stopping, clock, logger };
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
@@ -107,7 +118,7 @@ export function createApp({
   for (const each of routes) {
     app[each.method](each.path, async (request, response) => {
       response.locals['route'] = each.path;
-      await serve(each, { authenticator, callers, addresses, bodies, checkReplies }, request, response);
+      await serve(each, serving, request, response);
     });
   }
   const methods = new Map<string, string[]>();
@@ -128,24 +139,22 @@ export function createApp({
   return app;
 }
 
-interface Serving {
-  authenticator: Authenticator;
+interface Serving extends Pick<AppDeps, 'authenticator' | 'checkReplies' | 'access' | 'stopping' | 'clock' | 'logger'> {
   callers: RateLimiter;
   addresses: RateLimiter;
   bodies: BodyBudget;
-  checkReplies: boolean;
 }
 
 async function serve(
   route: Route,
-  { authenticator, callers, addresses, bodies, checkReplies }: Serving,
+  { authenticator, callers, addresses, bodies, checkReplies, ...streaming }: Serving,
   request: Request,
   response: Response,
 ): Promise<void> {
-  const gone = new AbortController();
+  const over = new AbortController();
   const share = bodies.share();
   response.on('close', () => {
-    gone.abort();
+    over.abort();
     share.release();
   });
   const organization = request.params['org'];
@@ -162,16 +171,38 @@ async function serve(
   const name = nameOf(caller.principal);
   response.locals['caller'] = name;
   callers.take(name);
-  const { status, body, headers } = await route.handle({
+  const reply = await route.handle({
     ...caller,
     params: parse(route.params, request.params),
     query: parse(route.query, { ...request.query }),
     headers: request.headers,
     readJson: (maxBytes) => readJson(request, maxBytes, share),
-    signal: gone.signal,
+    signal: over.signal,
   });
+  if ('lines' in reply) {
+    await stream(reply.lines, streaming, { over, demand, request, response });
+    return;
+  }
+  const { status, body, headers } = reply;
   if (checkReplies) route.reply.parse(body);
   if (!response.destroyed) sendJson(request, response, status ?? route.status ?? 200, body, headers);
+}
+
+/** Answers for as long as there is something to say, the caller may hear it, and the process is to live. */
+async function stream(
+  lines: AsyncIterable<unknown>,
+  { access, stopping, clock, logger }: Pick<Serving, 'access' | 'stopping' | 'clock' | 'logger'>,
+  { over, demand, request, response }: { over: AbortController; demand: Demand; request: Request; response: Response },
+): Promise<void> {
+  const stop = (): void => over.abort(new Problem('Unavailable', { error: ENDS, retryAfterSeconds: 0 }));
+  if (stopping.aborted) stop();
+  stopping.addEventListener('abort', stop, { once: true, signal: over.signal });
+  access.lost(request.get('authorization'), demand, over.signal).then(
+    (problem) => over.abort(problem),
+    () => undefined,
+  );
+  const problem = await sendLines(response, lines, { signal: over.signal, clock });
+  if (problem?.kind === 'Internal') logger.error({ err: problem.cause, path: request.path }, 'a reply was broken off');
 }
 
 /** @throws Problem BadRequest that says what is wrong, in the form that Pipecat Cloud has for it */

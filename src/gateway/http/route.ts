@@ -26,15 +26,14 @@ export interface Call<Params, Query> {
   headers: IncomingHttpHeaders;
   /** The body, see `readJson` of read-body.ts. */
   readJson: (maxBytes: number) => Promise<JsonBody>;
-  /** Aborted when the caller has gone. */
+  /** Aborted when the caller has gone, or is to hear no more. */
   signal: AbortSignal;
 }
 
-export interface Reply<Body = unknown> {
-  status?: number;
-  body: Body;
-  headers?: Record<string, string>;
-}
+export type Reply<Body = unknown> =
+  | { status?: number; body: Body; headers?: Record<string, string> }
+  /** What comes bit by bit, one JSON value in a line; it ends early when `signal` of the call is aborted. */
+  | { lines: AsyncIterable<unknown> };
 
 /** What one route is: how it is called, what it answers, and what does it. The OpenAPI document is made from the same. */
 export interface Route<Params extends z.ZodType = z.ZodType, Query extends z.ZodType = z.ZodType, Body = unknown> {
@@ -51,6 +50,8 @@ export interface Route<Params extends z.ZodType = z.ZodType, Query extends z.Zod
   /** What the request's body is; the handler reads it, because some things are checked before. */
   body?: z.ZodType;
   reply: z.ZodType<Body>;
+  /** What each line is, where the reply may come bit by bit. */
+  line?: z.ZodType;
   /** Status of the reply; 200 when left out. */
   status?: number;
   /** What it may be refused with, beside what every route may be. */

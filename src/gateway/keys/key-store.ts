@@ -26,6 +26,11 @@ export class KeyStore {
     return this.#keys.byIndex(BY_HASH, hashOf(text)).find(isGood);
   }
 
+  /** Calls `listener` after each change of any key. Returns what ends that. */
+  onChange(listener: () => void): () => void {
+    return this.#keys.subscribe(listener);
+  }
+
   /** All keys of a namespace: good ones first, and among these the newest. */
   ofOrganization(namespace: string): ApiKey[] {
     return this.#keys

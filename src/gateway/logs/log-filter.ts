@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { LogLine } from '../../kube/log-lines.ts';
+import type { Origin } from './log-line.ts';
 import { page, unixSeconds } from '../routes/fields.ts';
 
 const DEFAULT_LIMIT = 10;
@@ -14,21 +15,21 @@ export const logQuery = z.looseObject({
   order: z.enum(['asc', 'desc']).optional(),
   startTime: unixSeconds,
   endTime: unixSeconds,
+  follow: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('true: go on with what comes until the session is over, as lines of JSON. Needs sessionId.'),
 });
 export type LogQuery = z.output<typeof logQuery>;
 
 /** A line, and where it is from. */
-export interface Entry extends LogLine {
-  deploymentId: string | null;
-  sessionId: string | null;
-}
+export interface Entry extends LogLine, Origin {}
 
 /**
  * The lines that a query wants, of however many there are: only so many are kept as one page can show.
  */
 export class LogPage {
   readonly #query: LogQuery;
-  readonly #needle: string;
   readonly #offset: number;
   readonly #room: number;
   #kept: { entry: Entry; at: string; index: number }[] = [];
@@ -36,7 +37,6 @@ export class LogPage {
 
   constructor(query: LogQuery, defaultLimit = DEFAULT_LIMIT) {
     this.#query = query;
-    this.#needle = (query.query ?? '').toLowerCase();
     this.#offset = query.offset ?? 0;
     this.#room = this.#offset + (query.limit ?? defaultLimit);
   }
@@ -48,7 +48,7 @@ export class LogPage {
 
   /** Looks at one more line; they may come in any order. */
   add(entry: Entry): void {
-    if (!this.#wants(entry)) return;
+    if (!isWanted(this.#query, entry)) return;
     this.#kept.push({ entry, at: sortable(entry.timestamp), index: this.#total });
     this.#total += 1;
     // Now and then: to sort for each line would cost more than to keep some.
@@ -67,17 +67,18 @@ export class LogPage {
     this.#kept.sort((a, b) => sign * (a.at < b.at ? -1 : a.at > b.at ? 1 : a.index - b.index));
     this.#kept.length = Math.min(this.#kept.length, this.#room);
   }
+}
 
-  #wants({ timestamp, text, deploymentId }: Entry): boolean {
-    const { startTime, endTime, deploymentId: wanted } = this.#query;
-    const seconds = Date.parse(timestamp) / 1000;
-    return (
-      (startTime === undefined || seconds >= startTime) &&
-      (endTime === undefined || seconds <= endTime) &&
-      (wanted === undefined || wanted === deploymentId) &&
-      (this.#needle === '' || text.toLowerCase().includes(this.#needle))
-    );
-  }
+/** Whether a line is what the query asks for, whatever page it is on. */
+export function isWanted(query: LogQuery, { timestamp, text, deploymentId }: Entry): boolean {
+  const { startTime, endTime, deploymentId: wanted, query: needle = '' } = query;
+  const seconds = Date.parse(timestamp) / 1000;
+  return (
+    (startTime === undefined || seconds >= startTime) &&
+    (endTime === undefined || seconds <= endTime) &&
+    (wanted === undefined || wanted === deploymentId) &&
+    (needle === '' || text.toLowerCase().includes(needle.toLowerCase()))
+  );
 }
 
 /** Two times in the order of these are in the order of their nanoseconds, which a Date does not have. */

@@ -1,13 +1,11 @@
 import { agentContainer, labels } from '../../api/names.ts';
 import type { Session } from '../../api/session.ts';
 import type { KubeApi, PodLogs } from '../../kube/api.ts';
-import { KubeError, isNotFound } from '../../kube/errors.ts';
 import type { LogLine } from '../../kube/log-lines.ts';
 import type { Pod } from '../../kube/objects.ts';
 import { pods as podResource, refOf } from '../../kube/resources.ts';
-import { sessionId } from '../../pods/names.ts';
 import { mayLackBeginning } from '../../pods/session-log.ts';
-import { deploymentId } from '../agents/deployment-id.ts';
+import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
 import { LogPage, type Entry, type LogQuery } from './log-filter.ts';
 
 /** Pods whose logs one request reads at most: the newest. */
@@ -18,7 +16,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 export interface Logs {
   total: { value: number; relation: 'eq' | 'gte' };
-  logs: { log: string; timestamp: string; deploymentId: string | null; sessionId: string | null }[];
+  logs: ShownLine[];
   /** There was more, which is not served any more, or was not read. */
   truncated: boolean;
 }
@@ -52,18 +50,14 @@ export class LogReader {
     let left = MAX_BYTES;
     let truncated = pods.length > MAX_PODS;
     for (const pod of pods.slice(0, MAX_PODS)) {
-      const { [labels.revision]: revision, [labels.sessionUid]: uid = '' } = pod.metadata.labels ?? {};
-      const of = session ?? find(uid);
-      const from = {
-        deploymentId: revision === undefined ? null : deploymentId(where.namespace, where.agent, revision),
-        sessionId: of === undefined ? null : sessionId(of.metadata),
-      };
+      const of = session ?? find(pod.metadata.labels?.[labels.sessionUid] ?? '');
+      const origin = originOf(pod, of);
       let first: LogLine | undefined;
       for await (const line of this.#lines(pod, signal)) {
         first ??= line;
         left -= line.text.length + line.timestamp.length;
         if (left < 0) break;
-        page.add({ ...line, ...from } satisfies Entry);
+        page.add({ ...line, ...origin } satisfies Entry);
       }
       if (of !== undefined) {
         const firstLine = first && `${first.timestamp} ${first.text}`;
@@ -93,9 +87,7 @@ export class LogReader {
     try {
       yield* this.#logs.podLog(refOf(pod), { container: agentContainer, signal });
     } catch (error) {
-      // It has not begun to run, or is gone.
-      const hasNone = isNotFound(error) || (error instanceof KubeError && error.code === 400);
-      if (!hasNone) throw error;
+      if (!hasNoLog(error)) throw error;
     }
   }
 }

@@ -63,7 +63,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
 }
 
 function operation(route: Route): Json {
-  const { method, path, plane, access, summary, description, params, query, body, reply, status = 200 } = route;
+  const { method, path, plane, access, summary, description, params, query, body, reply, line, status = 200 } = route;
   const access_ = access === undefined ? undefined : `Kubernetes' right: ${access.verb} ${access.resource}.`;
   const texts = [description, access_].filter((text) => text !== undefined);
   return {
@@ -77,7 +77,13 @@ function operation(route: Route): Json {
       requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } },
     }),
     responses: {
-      [String(status)]: { description: 'Done', content: { 'application/json': { schema: schemaOf(reply, 'output') } } },
+      [String(status)]: {
+        description: 'Done',
+        content: {
+          'application/json': { schema: schemaOf(reply, 'output') },
+          ...(line && { 'application/x-ndjson': { schema: schemaOf(line, 'output') } }),
+        },
+      },
       ...refusals(route),
     },
   };

@@ -1,0 +1,104 @@
+import { agentContainer } from '../../api/names.ts';
+import type { Session } from '../../api/session.ts';
+import { isFinished } from '../../api/session-phase.ts';
+import type { KubeApi, PodLogs } from '../../kube/api.ts';
+import type { LogLine } from '../../kube/log-lines.ts';
+import { find } from '../../kube/find.ts';
+import { pods } from '../../kube/resources.ts';
+import type { SessionChanges } from '../start/session-changes.ts';
+import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
+import { isWanted, type LogQuery } from './log-filter.ts';
+
+/** Shows what the agent of one session writes, while it writes. */
+export class LogFollower {
+  readonly #api: KubeApi;
+  readonly #logs: PodLogs;
+  readonly #changes: SessionChanges;
+
+  constructor(deps: { api: KubeApi; logs: PodLogs; changes: SessionChanges }) {
+    this.#api = deps.api;
+    this.#logs = deps.logs;
+    this.#changes = deps.changes;
+  }
+
+  /** What there is, or the last `limit` lines of it, and what comes, until the session is over. One without a pod yet is waited for. */
+  async *follow(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
+    const over = new AbortController();
+    const watched = new WatchedSession(this.#changes, session, AbortSignal.any([signal, over.signal]));
+    try {
+      yield* this.#ofAllPods(watched, query, signal);
+    } finally {
+      over.abort();
+    }
+  }
+
+  async *#ofAllPods(session: WatchedSession, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
+    for (let seen: string | undefined; ;) {
+      const before = seen;
+      const next = await session.when((now) => podOf(now) !== before || isFinished(now));
+      const pod = podOf(next);
+      if (pod === undefined || pod === before) return;
+      seen = pod;
+      const ref = { namespace: next.metadata.namespace ?? '', name: pod };
+      const origin = originOf(await find(this.#api, pods, ref), next);
+      for await (const line of this.#ofPod(session, ref, query.limit, signal))
+        if (isWanted(query, { ...line, ...origin })) yield { log: line.text, timestamp: line.timestamp, ...origin };
+    }
+  }
+
+  async *#ofPod(
+    session: WatchedSession,
+    ref: { namespace: string; name: string },
+    tailLines: number | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogLine> {
+    const options = { container: agentContainer, follow: true, tailLines, signal };
+    try {
+      yield* this.#logs.podLog(ref, options);
+      return;
+    } catch (error) {
+      if (!hasNoLog(error)) throw error;
+    }
+    // A cold start: its container has not begun. When the agent has been told of the session, or that has failed, it has.
+    const { name: pod } = ref;
+    await session.when((now) => hasBegun(now) || podOf(now) !== pod);
+    try {
+      yield* this.#logs.podLog(ref, options);
+    } catch (error) {
+      if (!hasNoLog(error)) throw error;
+    }
+  }
+}
+
+/** A Session as it becomes. Once it is gone, it is over. */
+class WatchedSession {
+  readonly #changes: SessionChanges;
+  readonly #signal: AbortSignal;
+  #last: Session;
+
+  /** @param signal ends the watching */
+  constructor(changes: SessionChanges, session: Session, signal: AbortSignal) {
+    this.#changes = changes;
+    this.#last = session;
+    this.#signal = signal;
+    // All the time: one that is deleted while nobody waits would never be heard of again.
+    const look = (now: Session | undefined): undefined => {
+      this.#last = now ?? { ...this.#last, status: { ...this.#last.status, phase: 'Ended' } };
+    };
+    changes.first(session, look, signal).catch(() => undefined);
+  }
+
+  /** Resolves as soon as this holds of it. Rejects with the signal's reason. */
+  async when(holds: (session: Session) => boolean): Promise<Session> {
+    const decide = (): Session | undefined => (holds(this.#last) ? this.#last : undefined);
+    return await this.#changes.first(this.#last, decide, this.#signal);
+  }
+}
+
+function podOf({ status }: Session): string | undefined {
+  return status?.podName;
+}
+
+function hasBegun(session: Session): boolean {
+  return session.status?.startedAt !== undefined || isFinished(session);
+}
