@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { kubeMetricCatalogue } from '../src/kube/metrics.ts';
 import {
   controllerCatalogue,
+  gatewayCatalogue,
   labelMeanings,
   programCatalogue,
   type MetricDefinition,
@@ -19,14 +20,14 @@ export function renderMetricsPage(): string {
 
 # Metrics
 
-The controller serves Prometheus metrics at \`/metrics\`, port 8080, through the Service \`<release>-controller\`.
-The chart makes a ServiceMonitor with \`metrics.serviceMonitor.enabled: true\`.
+The controller serves Prometheus metrics at \`/metrics\`, port 8080, through the Service \`<release>-controller\`; each pod of the gateway at its own
+port 8080, which no Service shows. With \`metrics.serviceMonitor.enabled: true\` the chart makes a ServiceMonitor and a PodMonitor for them.
 
 \`/healthz\` on the same port says whether the process should live, \`/readyz\` whether its caches are complete. Both list their checks.
 
 ## Sessions and Agents
 
-Only the replica that leads has values here; its counters begin at 0 when it takes over, as those of any restarted process do.
+Only the controller that leads has values here; its counters begin at 0 when it takes over, as those of any restarted process do.
 No label carries a Session's name, so the number of series depends on the number of Agents only. When an Agent is deleted its
 gauges go at once, and its counters ten minutes after their last change.
 
@@ -42,7 +43,15 @@ Bounds of the buckets, in seconds:
 
 ${ours.filter(isHistogram).map(bucketLine).join('\n')}
 
-### Queries
+## REST API
+
+Each replica of the gateway counts for itself: add them up.
+
+${table(Object.values(gatewayCatalogue))}
+
+${Object.values(gatewayCatalogue).filter(isHistogram).map(bucketLine).join('\n')}
+
+## Queries
 
 | question | PromQL |
 | --- | --- |
@@ -51,6 +60,10 @@ ${ours.filter(isHistogram).map(bucketLine).join('\n')}
 | Sessions refused per second, by reason | \`sum by (namespace, agent, reason) (rate(bullpen_sessions_rejected_total[5m]))\` |
 | Share of Sessions that did not end well | \`sum(rate(bullpen_sessions_total{outcome=~"Failed\\|StartTimeout\\|OutOfMemory\\|Lost"}[1h])) / sum(rate(bullpen_sessions_total[1h]))\` |
 | 99th percentile of the time to start | \`histogram_quantile(0.99, sum by (le, start) (rate(bullpen_session_start_seconds_bucket[5m])))\` |
+| Sessions started over REST per second, and how | \`sum by (start) (rate(bullpen_gateway_start_seconds_count[5m]))\` |
+| 99th percentile of a start over REST | \`histogram_quantile(0.99, sum by (le, start) (rate(bullpen_gateway_start_seconds_bucket[5m])))\` |
+| Starts refused over REST per second, by reason | \`sum by (reason) (rate(bullpen_gateway_starts_refused_total[5m]))\` |
+| Share of requests that failed through our fault | \`sum(rate(bullpen_gateway_requests_total{code=~"5.."}[5m])) / sum(rate(bullpen_gateway_requests_total[5m]))\` |
 | Is there exactly one leader | \`sum(leader_election_master_status) == 1\` |
 
 Usage in these counters is for dashboards. A counter loses what was not scraped when its process ends: for bills, add up what the status of

@@ -1,6 +1,7 @@
 import type { Express } from 'express';
 import type { KubeApi, PodLogs } from '../kube/api.ts';
 import type { Clock } from '../kube/clock.ts';
+import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AgentDirectory } from './agents/agent-directory.ts';
 import { AgentWriter } from './agents/agent-writer.ts';
@@ -54,6 +55,7 @@ export interface GatewayDeps {
   stopping: AbortSignal;
   ending: AbortSignal;
   clock: Clock;
+  metrics: GatewayMetrics;
   logger: Logger;
 }
 
@@ -74,6 +76,7 @@ export function createGateway(deps: GatewayDeps): Express {
     stopping,
     ending,
     clock,
+    metrics,
     logger,
   } = deps;
   const sessions = informers.sessions.store;
@@ -92,7 +95,16 @@ export function createGateway(deps: GatewayDeps): Express {
   const rooms = new Rooms({ api, daily });
   const directory = new SessionDirectory({ api, sessions });
   const routes = [
-    startRoute({ agents, starter, rooms, iceServers, secrets: deps.secrets, clock, timeoutMs: startTimeoutMs }),
+    startRoute({
+      agents,
+      starter,
+      rooms,
+      iceServers,
+      secrets: deps.secrets,
+      clock,
+      metrics,
+      timeoutMs: startTimeoutMs,
+    }),
     ...agentRoutes({ directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions }),
     ...sessionRoutes({ directory, agents }),
     ...logRoutes({
@@ -113,6 +125,7 @@ export function createGateway(deps: GatewayDeps): Express {
     routes,
     authenticator,
     access: new AccessWatch({ authenticator, keys, clock }),
+    metrics,
     stopping,
     rates,
     trustedProxies,

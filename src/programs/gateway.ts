@@ -8,6 +8,7 @@ import { systemClock } from '../kube/clock.ts';
 import { KubeClient } from '../kube/client.ts';
 import { Lifecycle } from '../kube/lifecycle.ts';
 import { KubeMetrics } from '../kube/metrics.ts';
+import { createGatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import { startHealthServer } from '../telemetry/http.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createRegistry } from '../telemetry/metrics.ts';
@@ -24,10 +25,10 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
   const config = readConfig(env);
   const logger = createLogger({ level: config.log.level, program: 'gateway' });
   const registry = createRegistry({ version });
-  const metrics = new KubeMetrics(registry);
+  const kubeMetrics = new KubeMetrics(registry);
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
-  const common = { clock: systemClock, random: Math.random, metrics, logger };
+  const common = { clock: systemClock, random: Math.random, metrics: kubeMetrics, logger };
   const api = KubeClient.fromKubeConfig(kubeConfig, { ...common, userAgent: `bullpen-gateway/${version}` });
   const { namespace, watchNamespaces, sealingKeysConfigMap, keysSecret } = config;
   const informers = createInformers({ ...common, api, namespace, watchNamespaces, sealingKeysConfigMap });
@@ -70,6 +71,7 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
       trustedProxies: config.http.trustedProxies,
       version,
       clock: systemClock,
+      metrics: createGatewayMetrics(registry),
       logger,
     });
     const server = await startHttpServer(app, { port: config.http.port, clock: systemClock });

@@ -93,6 +93,42 @@ export const controllerCatalogue = {
   },
 } as const satisfies Catalogue;
 
+/** Metrics of the REST API, of each replica of the gateway. */
+export const gatewayCatalogue = {
+  requests: {
+    name: 'bullpen_gateway_requests_total',
+    type: 'counter',
+    help: 'Requests of the REST API that were answered, or whose caller had gone before that (code 499).',
+    labels: ['route', 'method', 'code'],
+  },
+  requestDuration: {
+    name: 'bullpen_gateway_request_duration_seconds',
+    type: 'histogram',
+    help: 'Time from the head of a request to the last byte of its answer. Logs that are followed take as long as somebody listens.',
+    labels: ['route', 'method'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
+  requestsInFlight: {
+    name: 'bullpen_gateway_requests_in_flight',
+    type: 'gauge',
+    help: 'Requests that are being answered now.',
+    labels: [],
+  },
+  starts: {
+    name: 'bullpen_gateway_start_seconds',
+    type: 'histogram',
+    help: 'Time from the request for a session to the answer that it has its pod. Its _count is the number of sessions that were started.',
+    labels: ['start'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60],
+  },
+  startsRefused: {
+    name: 'bullpen_gateway_starts_refused_total',
+    type: 'counter',
+    help: 'Requests for a session that were refused, by reason.',
+    labels: ['reason'],
+  },
+} as const satisfies Catalogue;
+
 /** Metrics of every program. */
 export const programCatalogue = {
   buildInfo: {
@@ -109,8 +145,13 @@ export const labelMeanings: Readonly<Record<string, string>> = {
   agent: 'Name of the Agent; empty when a Session named one that does not exist.',
   outcome:
     'How the Session ended: `Completed`, `Failed`, `Stopped`, `DeadlineExceeded`, `StartTimeout`, `OutOfMemory`, `Lost`; or `Rejected`.',
-  start: '`Warm`: a waiting pod was claimed. `Cold`: a pod was created. `None`: no pod was ever bound.',
-  reason: 'Why a Session was refused: the reason in its status, such as `AtCapacity`.',
+  start:
+    '`Warm`: a waiting pod was claimed. `Cold`: a pod was created. `None`: no pod was ever bound. The gateway says it as its answers do: `warm`, `cold`.',
+  reason:
+    'Why a Session was refused: the reason in its status, such as `AtCapacity`. At the gateway also what it refuses itself, such as `NotReady` or `TooLarge`, and `CallerGone`.',
+  route: 'Pattern of the path, as in the OpenAPI document; empty when there is no such path.',
+  method: 'Method of the request.',
+  code: 'HTTP status of the answer.',
   kind: 'Kind of the object, such as `Pod`.',
   version: 'Version of Bullpen.',
 };

@@ -145,9 +145,9 @@ describe.concurrent('a session', () => {
     expect((await call('GET', '/v1/agents/echo/sessions/not-a-uuid')).status).toBe(400);
   });
 
-  test('is the same one for the same Idempotency-Key, also when the agent is full', async () => {
+  test('is the same one for the same Idempotency-Key, also when the agent is full, or paused, or it has ended', async () => {
     const played = await play('retry');
-    const { scene, gateway, start } = played;
+    const { scene, gateway, start, call } = played;
     await scene.httpAgent('echo', 1, {}, LONG);
     await ready(played, 'echo');
     const ask = (body: unknown, idempotency: string) =>
@@ -159,6 +159,14 @@ describe.concurrent('a session', () => {
     expect(ids.size).toBe(1);
     expect((await ask({ body: 2 }, 'k')).status).toBe(422);
     expect((await ask({ body: 1 }, 'other')).status).toBe(429);
+    // What there is, is there also while the agent takes no more, and when it is over.
+    await scene.kube.patchAgent('echo', { paused: true });
+    await gateway.answers('POST', '/v1/public/echo/start', { key: start }, { status: 400, body: { code: 'PCC-1001' } });
+    const [id] = ids;
+    expect(await ask({ body: 1 }, 'k')).toMatchObject({ status: 200, body: { sessionId: id } });
+    await call('DELETE', `/v1/agents/echo/sessions/${String(id)}`);
+    await scene.kube.sessionInPhase(String(id), 'Ended');
+    expect(await ask({ body: 1 }, 'k')).toMatchObject({ status: 200, body: { sessionId: id } });
     expect((await scene.kube.api.list(sessions, { namespace: scene.namespace })).items).toHaveLength(1);
   });
 

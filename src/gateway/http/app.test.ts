@@ -8,6 +8,8 @@ import { systemClock } from '../../kube/clock.ts';
 import { KubeError } from '../../kube/errors.ts';
 import { Store } from '../../kube/store.ts';
 import { apiKeyOf } from '../../keys/api-key.ts';
+import { Registry } from 'prom-client';
+import { createGatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { AccessWatch } from '../auth/access-watch.ts';
 import { Authenticator } from '../auth/authenticator.ts';
@@ -20,6 +22,7 @@ const PRIVATE = 'sk_private';
 const PUBLIC = 'pk_public';
 const servers: Server[] = [];
 let lines: string[] = [];
+let registry = new Registry();
 let stopping = new AbortController();
 
 afterEach(() => {
@@ -62,6 +65,7 @@ async function serve(...handlers: Partial<Route>[]): Promise<string> {
       ...given,
     }),
   );
+  registry = new Registry();
   const store = keys();
   const authenticator = new Authenticator({ keys: store });
   const app = createApp({
@@ -69,6 +73,7 @@ async function serve(...handlers: Partial<Route>[]): Promise<string> {
     authenticator,
     logger: logger(),
     access: new AccessWatch({ authenticator, keys: store, clock: systemClock }),
+    metrics: createGatewayMetrics(registry),
     stopping: stopping.signal,
     clock: systemClock,
     rates: { caller: { perSecond: 1000, burst: 1000 }, address: { perSecond: 1, burst: 5 } },
@@ -245,6 +250,27 @@ describe('a key', () => {
     await expect.poll(() => lines.length).toBe(1);
     expect(lines.join()).toContain('"path":"/v1/things"');
     expect(lines.join()).not.toMatch(/hunter2|sk_private/);
+  });
+});
+
+describe('the metrics', () => {
+  it('count requests by route, never by path, and those that nobody waited for', async () => {
+    const origin = await serve(
+      { path: '/v1/things/:id' },
+      { path: '/v1/slow', handle: () => new Promise(() => undefined) },
+    );
+    await get(`${origin}/v1/things/one`);
+    await get(`${origin}/v1/things/two`, { key: 'sk_wrong' });
+    await get(`${origin}/v1/nothing`, { method: 'PROPFIND' });
+    const pending = get(`${origin}/v1/slow`, { signal: AbortSignal.timeout(100) });
+    await expect(pending).rejects.toThrow();
+    const line = async (labels: string): Promise<boolean> =>
+      (await registry.metrics()).includes(`bullpen_gateway_requests_total{${labels}} 1\n`);
+    await expect.poll(() => line('route="/v1/slow",method="GET",code="499"')).toBe(true);
+    expect(await line('route="/v1/things/:id",method="GET",code="200"')).toBe(true);
+    expect(await line('route="/v1/things/:id",method="GET",code="401"')).toBe(true);
+    expect(await line('route="",method="other",code="404"')).toBe(true);
+    expect(await registry.metrics()).toContain('bullpen_gateway_requests_in_flight 0\n');
   });
 });
 

@@ -7,6 +7,7 @@ import type { Authenticator, Demand } from '../auth/authenticator.ts';
 import { nameOf } from '../auth/principal.ts';
 import { Problem } from '../problems.ts';
 import type { Clock } from '../../kube/clock.ts';
+import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { BodyBudget } from './body-budget.ts';
 import { problemOf } from './problem-of.ts';
@@ -35,6 +36,7 @@ export interface AppDeps {
   /** The documents that say how the API is used. */
   documents: { json: object; html: string };
   access: AccessWatch;
+  metrics: GatewayMetrics;
   /** Aborted when the process is to end: replies that have no end of their own end then. */
   stopping: AbortSignal;
   clock: Clock;
@@ -77,6 +79,7 @@ export function createApp({
   documents,
   logger,
   access,
+  metrics,
   stopping,
   clock,
 }: AppDeps): Express {
@@ -99,7 +102,8 @@ export function createApp({
     // The official client puts its path behind whatever host it is given, also one with a slash at its end.
     request.url = request.url.replace(/^[^?]*/, (path) => path.replace(/\/{2,}/g, '/'));
     const began = now();
-    response.on('close', () => log(logger, request, response, now() - began));
+    metrics.requestBegan();
+    response.on('close', () => settle({ logger, metrics }, request, response, now() - began));
     next();
   });
   app.use('/v1/public', (request, response, next) => {
@@ -225,18 +229,26 @@ function refuse(error: unknown, request: IncomingMessage, response: ServerRespon
   else if (!response.destroyed) sendProblem(request, response, problem);
 }
 
-/** Who asked for what, and how that went; nothing of what was said. */
-function log(logger: Logger, request: Request, response: Response, ms: number): void {
+/** Says who asked for what, and how that went; nothing of what was said. */
+function settle(
+  { logger, metrics }: Pick<AppDeps, 'logger' | 'metrics'>,
+  request: Request,
+  response: Response,
+  ms: number,
+): void {
   const { requestId, route, caller } = response.locals as Record<string, string | undefined>;
+  const { method } = request;
+  const status = response.writableFinished ? response.statusCode : 499;
+  metrics.requestEnded({ route: route ?? '', method, status, seconds: ms / 1000 });
   logger.info(
     {
       requestId,
-      method: request.method,
+      method,
       // A path may hold anything; that of a route that there is, is bounded.
       path: request.url.split('?', 1)[0]?.slice(0, 256),
       route,
       caller,
-      status: response.writableFinished ? response.statusCode : 499,
+      status,
       ms: Math.round(ms * 10) / 10,
     },
     'request',

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Agent } from '../../api/agent.ts';
 import type { Clock } from '../../kube/clock.ts';
+import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import type { AgentDirectory } from '../agents/agent-directory.ts';
 import { readinessOf } from '../agent-readiness.ts';
 import { parse } from '../http/app.ts';
+import { problemOf } from '../http/problem-of.ts';
 import { rawMember } from '../http/raw-member.ts';
-import { route, type Route } from '../http/route.ts';
+import { route, type Call, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
 import { iceServer, type IceServer } from './fields.ts';
 import { retryOf, type Retry, type SharedSecret } from '../start/idempotency.ts';
@@ -52,6 +54,7 @@ export interface StartDeps {
   /** With which requests that may come again are noted; none while they are not known. */
   secrets: () => readonly SharedSecret[];
   clock: Clock;
+  metrics: GatewayMetrics;
   /** How long a caller waits, in milliseconds. */
   timeoutMs: number;
 }
@@ -79,47 +82,60 @@ export function startRoute(deps: StartDeps): Route {
       'NotImplemented',
       'StartTimeout',
     ],
-    async handle({ params, organization, headers: given, readJson, signal }) {
-      const until = deps.clock.now() + deps.timeoutMs;
-      const agent = await deps.agents.get(organization, params.agentName);
-      const { text, value } = await readJson(MAX_BODY_BYTES.other + MAX_REST_BYTES);
-      const wanted = parse(startRequest, value);
-      const body = bodyOf(text, wanted);
-      const most = wanted.transport === 'websocket' ? MAX_BODY_BYTES.websocket : MAX_BODY_BYTES.other;
-      if (body.length > most)
-        throw new Problem('TooLarge', {
-          error: `The body for the agent has ${body.length} bytes; at most ${most} are allowed`,
-        });
-      if (wanted.transport === 'websocket')
-        throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
-      const { available, message } = readinessOf(agent);
-      if (!available) throw new Problem('NotReady', { more: { detail: message } });
-      const room = roomFor(deps, agent, wanted);
-      const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
-      const known = retryFor(
-        deps,
-        { namespace: organization, agent: params.agentName },
-        given['idempotency-key'],
-        text,
-      );
-      const started = await deps.starter.start({
-        agent,
-        name: randomUUID(),
-        tell: async (name) => ({ headers: { ...headers, ...(await room?.make(name)) }, body }),
-        undo: room && (() => room.undo()),
-        until,
-        signal,
-        retry: known,
-      });
-      return {
-        body: {
-          ...started,
-          ...(await room?.reply(started.sessionId)),
-          ...(wanted.enableDefaultIceServers === true && { iceConfig: { iceServers: deps.iceServers } }),
-        },
-      };
+    async handle(call) {
+      const began = deps.clock.monotonic();
+      try {
+        const reply = await start(deps, call);
+        deps.metrics.started(reply.start, (deps.clock.monotonic() - began) / 1000);
+        return { body: reply };
+      } catch (error) {
+        deps.metrics.startRefused(call.signal.aborted ? 'CallerGone' : problemOf(error).kind);
+        throw error;
+      }
     },
   });
+}
+
+async function start(
+  deps: StartDeps,
+  { params, organization, headers: given, readJson, signal }: Call<{ agentName: string }, unknown>,
+): Promise<z.output<typeof startReply>> {
+  const until = deps.clock.now() + deps.timeoutMs;
+  const agent = await deps.agents.get(organization, params.agentName);
+  const { text, value } = await readJson(MAX_BODY_BYTES.other + MAX_REST_BYTES);
+  const wanted = parse(startRequest, value);
+  const body = bodyOf(text, wanted);
+  const most = wanted.transport === 'websocket' ? MAX_BODY_BYTES.websocket : MAX_BODY_BYTES.other;
+  if (body.length > most)
+    throw new Problem('TooLarge', {
+      error: `The body for the agent has ${body.length} bytes; at most ${most} are allowed`,
+    });
+  if (wanted.transport === 'websocket')
+    throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
+  const room = roomFor(deps, agent, wanted);
+  const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
+  const known = retryFor(deps, { namespace: organization, agent: params.agentName }, given['idempotency-key'], text);
+  const started = await deps.starter.start({
+    agent,
+    name: randomUUID(),
+    checkReady: () => checkReady(agent),
+    tell: async (name) => ({ headers: { ...headers, ...(await room?.make(name)) }, body }),
+    undo: room && (() => room.undo()),
+    until,
+    signal,
+    retry: known,
+  });
+  return {
+    ...started,
+    ...(await room?.reply(started.sessionId)),
+    ...(wanted.enableDefaultIceServers === true && { iceConfig: { iceServers: deps.iceServers } }),
+  };
+}
+
+/** @throws Problem NotReady where an agent takes no sessions now */
+function checkReady(agent: Agent): void {
+  const { available, message } = readinessOf(agent);
+  if (!available) throw new Problem('NotReady', { more: { detail: message } });
 }
 
 /** What the agent is told, as it was sent; nothing when there is none, or null. */

@@ -29,6 +29,8 @@ export interface StartOrder {
   agent: Agent;
   /** Name of the Session where it is no retry, and what callers know it by: a UUID. */
   name: string;
+  /** Throws where the Agent takes no sessions now; one that there is already is answered all the same. */
+  checkReady: () => void;
   /** What the agent is told; asked for once it is clear that the Session of this name is made. */
   tell: (session: string) => Promise<Told>;
   /** Undoes what was done for that: the start was refused. */
@@ -110,6 +112,7 @@ export class SessionStarter {
   async start(order: StartOrder): Promise<Started> {
     const { retry, agent } = order;
     if (retry === undefined) {
+      order.checkReady();
       this.checkCapacity(agent);
       return await this.wait(await this.#make(order), order);
     }
@@ -137,6 +140,7 @@ export class SessionStarter {
     if (known !== undefined && known.status?.phase !== 'Rejected') return known;
     if (known !== undefined) await this.#forget(known);
     try {
+      order.checkReady();
       this.checkCapacity(agent);
     } catch (error) {
       // The cache of this replica may not show yet what another has just made.
