@@ -170,10 +170,13 @@ export const agentStatus = z
     revision: text(63)
       .optional()
       .describe('The revision that new Sessions get: a hash of everything in the spec that changes pods.'),
+    recordedRevision: text(63)
+      .optional()
+      .describe('The revision that was recorded last: a ControllerRevision keeps what its pods are made of.'),
     lastReadyRevision: text(63)
       .optional()
       .describe(
-        'The latest revision of which a warm pod was ready. New Sessions get it for as long as pods of the present one cannot start. A ControllerRevision keeps what its pods are made of.',
+        'The latest revision of which a warm pod was ready. New Sessions get it for as long as pods of the present one cannot start.',
       ),
   })
   .describe('What the controller has found and done. Written by Bullpen only.');

@@ -10,13 +10,15 @@ import { sessionUidOf } from '../pods/binding.ts';
 import type { ControllerMetrics } from '../telemetry/metrics.ts';
 import { planAgent, type AgentPlan, type AgentState, type LivePod } from './agent-plan.ts';
 import { judgeAgent, withRefusal, type AgentVerdict, type Platform } from './agent-state.ts';
+import type { KnownRevisions } from './agent-status.ts';
 import type { AgentStatusWriter } from './agent-status-writer.ts';
 import { forEachBounded } from './bounded.ts';
 import { INDEX, splitKey, type Caches } from './caches.ts';
 import type { PendingPods } from './pending-pods.ts';
-import type { LastGood } from './pool/last-good.ts';
 import type { PoolKeeper, PoolOf, PoolReport } from './pool/pool-keeper.ts';
 import { isWarm, type WarmPod } from './pool/warm-pods.ts';
+import type { LastGood } from './revisions/last-good.ts';
+import type { RevisionRecorder } from './revisions/revision-recorder.ts';
 import { isSpent } from './session-retry.ts';
 import type { SessionStarter } from './session-starter.ts';
 import type { Verdicts } from './verdicts.ts';
@@ -39,6 +41,7 @@ export class AgentLoop {
   readonly #statusWriter: AgentStatusWriter;
   readonly #verdicts: Verdicts;
   readonly #pool: PoolKeeper;
+  readonly #recorder: RevisionRecorder;
   readonly #lastGood: LastGood;
   readonly #platform: Platform;
   readonly #metrics: ControllerMetrics;
@@ -57,6 +60,7 @@ export class AgentLoop {
     statusWriter: AgentStatusWriter;
     verdicts: Verdicts;
     pool: PoolKeeper;
+    recorder: RevisionRecorder;
     lastGood: LastGood;
     platform: Platform;
     metrics: ControllerMetrics;
@@ -69,6 +73,7 @@ export class AgentLoop {
     this.#statusWriter = deps.statusWriter;
     this.#verdicts = deps.verdicts;
     this.#pool = deps.pool;
+    this.#recorder = deps.recorder;
     this.#lastGood = deps.lastGood;
     this.#platform = deps.platform;
     this.#metrics = deps.metrics;
@@ -95,7 +100,7 @@ export class AgentLoop {
     const chosen = this.#choose(key, agent, verdict, signal);
     // It comes again as soon as that is known.
     if (chosen === 'loading') return settleInMs === undefined ? {} : { requeueAfterMs: Math.max(1, settleInMs) };
-    const { pool: wanted, idle, lastReady } = chosen;
+    const { pool: wanted, idle, ...known } = chosen;
     // What Sessions get: that of the last good revision, where the present one cannot start.
     const served = wanted?.instead ?? verdict;
     const refused = served && withRefusal(served, this.#starter.refusalOf(key));
@@ -127,7 +132,7 @@ export class AgentLoop {
     if (agent !== undefined && served?.ok === true && heldMs <= 0)
       this.#starter.begin(key, agent, served, plan.start, signal);
     const pool = this.#keepPool(key, agent, wanted, { plan, idle, livePods }, signal);
-    const counted = this.#report(key, agent, shown, plan, pool, lastReady);
+    const counted = this.#report(key, agent, shown, plan, pool, known);
     const results = await Promise.allSettled([status, counted]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     const countsInMs = await counted;
@@ -158,18 +163,21 @@ export class AgentLoop {
     agent: Agent | undefined,
     verdict: AgentVerdict | undefined,
     signal: AbortSignal,
-  ): { pool?: PoolOf; lastReady?: string | undefined; idle: WarmPod[] } | 'loading' {
+  ): ({ pool?: PoolOf; idle: WarmPod[] } & KnownRevisions) | 'loading' {
     if (agent === undefined || verdict?.ok !== true) return { idle: [] };
-    const idle = this.#pool.idle(key, verdict.revision);
-    const lastReady = this.#lastGood.revisionOf(key, agent);
+    const { revision } = verdict;
+    const recorded = this.#recorder.recordedOf(key, agent);
+    if (recorded !== revision) this.#recorder.record(key, agent, verdict, signal);
+    const idle = this.#pool.idle(key, revision);
     const isReady = idle.some(({ current, ready, usable }) => current && ready && usable);
-    if (isReady && lastReady !== verdict.revision) this.#lastGood.record(key, agent, verdict, signal);
-    const hasOther = lastReady !== undefined && lastReady !== verdict.revision;
+    if (isReady && recorded === revision) this.#lastGood.sawReady(key, agent, revision);
+    const lastReady = this.#lastGood.revisionOf(key, agent);
+    const hasOther = lastReady !== undefined && lastReady !== revision;
     const broken = hasOther && this.#pool.isBroken(key, agent, verdict, isReady);
     const instead = broken ? this.#lastGood.insteadOf(key, agent, verdict, signal) : undefined;
     if (instead === 'loading') return instead;
     const pool = { present: verdict, hasOther, broken, instead };
-    return { pool, lastReady, idle: instead ? this.#pool.idle(key, instead.revision, verdict.revision) : idle };
+    return { pool, recorded, lastReady, idle: instead ? this.#pool.idle(key, instead.revision, revision) : idle };
   }
 
   /** A request without a clear reply: once it can no longer be carried out, a fresh read says what became of it. */
@@ -286,7 +294,7 @@ export class AgentLoop {
     verdict: AgentVerdict | undefined,
     plan: AgentPlan,
     pool: PoolReport | undefined,
-    lastReady: string | undefined,
+    known: KnownRevisions,
   ): Promise<number | undefined> {
     const { namespace, name } = splitKey(key);
     const counts = { active: plan.active, queued: plan.queued, warm: pool?.warm ?? 0 };
@@ -294,6 +302,7 @@ export class AgentLoop {
       this.#metrics.forgetAgent({ namespace, agent: name });
       this.#statusWriter.forget(key);
       this.#starter.forget(key);
+      this.#recorder.forget(key);
       this.#lastGood.forget(key);
       return undefined;
     }
@@ -301,7 +310,7 @@ export class AgentLoop {
       { namespace, agent: name },
       { ...counts, maxAgents: verdict.ok ? verdict.spec.scaling.maxAgents : 0 },
     );
-    return this.#statusWriter.write(key, agent, verdict, { ...counts, lastReady }, pool);
+    return this.#statusWriter.write(key, agent, verdict, { ...counts, ...known }, pool);
   }
 }
 

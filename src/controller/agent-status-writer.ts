@@ -5,7 +5,7 @@ import type { Clock } from '../kube/clock.ts';
 import { isTrue } from '../kube/conditions.ts';
 import type { Store } from '../kube/store.ts';
 import type { AgentVerdict } from './agent-state.ts';
-import { agentStatus, isMoreThanCounts, sameCounts, type AgentCounts } from './agent-status.ts';
+import { agentStatus, isMoreThanCounts, sameCounts, type AgentCounts, type KnownRevisions } from './agent-status.ts';
 import type { Announcer } from './announcer.ts';
 import type { PoolReport } from './pool/pool-keeper.ts';
 import { writeStatus } from './write-status.ts';
@@ -33,7 +33,7 @@ export class AgentStatusWriter {
     key: string,
     agent: Agent,
     verdict: AgentVerdict,
-    counts: AgentCounts & { lastReady?: string | undefined },
+    counts: AgentCounts & KnownRevisions,
     pool?: PoolReport,
   ): Promise<number | undefined> {
     const before = agent.status;

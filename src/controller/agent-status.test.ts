@@ -67,13 +67,16 @@ describe('whether an Agent is ready', () => {
   });
 });
 
-describe('the last revision that was ready', () => {
+describe('what is known of the revisions', () => {
   const counts = { active: 0, queued: 0, warm: 0 };
 
-  it('is written as soon as it is known, and stays', () => {
+  it.each([
+    ['recorded', 'recordedRevision'],
+    ['lastReady', 'lastReadyRevision'],
+  ] as const)('is written as soon as there is one %s, and stays', (known, field) => {
     const before = agentStatus(makeAgent(), verdict, counts, EPOCH);
-    const after = agentStatus({ ...makeAgent(), status: before }, verdict, { ...counts, lastReady: 'rev-2' }, EPOCH);
-    expect(after.lastReadyRevision).toBe('rev-2');
+    const after = agentStatus({ ...makeAgent(), status: before }, verdict, { ...counts, [known]: 'rev-2' }, EPOCH);
+    expect(after[field]).toBe('rev-2');
     expect(isMoreThanCounts(before, after)).toBe(true);
     const later = agentStatus({ ...makeAgent(), status: after }, verdict, counts, EPOCH);
     expect(later).toEqual(after);

@@ -15,6 +15,14 @@ export interface AgentCounts {
   warm: number;
 }
 
+/** What is known of the revisions of an Agent; what is left out is as its status says. */
+export interface KnownRevisions {
+  /** The one that was recorded last. */
+  recorded?: string | undefined;
+  /** The last one that could start. */
+  lastReady?: string | undefined;
+}
+
 /**
  * The status of an Agent. `Ready`, `Reconciling` and `Stalled` follow the convention of kstatus, so that `kubectl
  * wait`, Helm, Argo CD and Flux understand them: Stalled is True when only a change by its owner can help.
@@ -22,7 +30,7 @@ export interface AgentCounts {
 export function agentStatus(
   agent: Agent,
   verdict: AgentVerdict,
-  { pool, lastReady, ...counts }: AgentCounts & { pool?: PoolReport | undefined; lastReady?: string | undefined },
+  { pool, recorded, lastReady, ...counts }: AgentCounts & KnownRevisions & { pool?: PoolReport | undefined },
   now: number,
 ): AgentStatus {
   const generation = agent.metadata.generation ?? 0;
@@ -36,6 +44,7 @@ export function agentStatus(
       : pool?.instead !== true || known.message.endsWith(MEANWHILE));
   const message = verdict.ok && isKnown ? known.message : wording;
   const rollout = rolloutOf(pool);
+  const recordedRevision = recorded ?? agent.status?.recordedRevision;
   const lastReadyRevision = lastReady ?? agent.status?.lastReadyRevision;
   let conditions: readonly Condition[] = agent.status?.conditions ?? [];
   const set = (type: AgentConditionType, isTrue: boolean, why: AgentReason, text: string): void => {
@@ -58,6 +67,7 @@ export function agentStatus(
     queuedSessions: counts.queued,
     warm: counts.warm,
     ...(verdict.revision !== undefined && { revision: verdict.revision }),
+    ...(recordedRevision !== undefined && { recordedRevision }),
     ...(lastReadyRevision !== undefined && { lastReadyRevision }),
   };
 }
@@ -94,6 +104,7 @@ export function isMoreThanCounts(before: AgentStatus | undefined, after: AgentSt
     before === undefined ||
     before.observedGeneration !== after.observedGeneration ||
     before.revision !== after.revision ||
+    before.recordedRevision !== after.recordedRevision ||
     before.lastReadyRevision !== after.lastReadyRevision ||
     JSON.stringify(conditionFacts(before)) !== JSON.stringify(conditionFacts(after))
   );

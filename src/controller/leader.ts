@@ -24,10 +24,12 @@ import { NodeWatch } from './node-watch.ts';
 import { PendingPods } from './pending-pods.ts';
 import { PodBinder } from './pod-binder.ts';
 import { PodFactory } from './pod-factory.ts';
-import { LastGood } from './pool/last-good.ts';
 import { PoolKeeper } from './pool/pool-keeper.ts';
 import { createQueues, enqueueAll, route, type Queues } from './queues.ts';
 import { RetentionLoop } from './retention.ts';
+import { Attempts } from './revisions/attempts.ts';
+import { LastGood } from './revisions/last-good.ts';
+import { RevisionRecorder } from './revisions/revision-recorder.ts';
 import { SessionLoop } from './session-loop.ts';
 import { SessionStarter } from './session-starter.ts';
 import { Verdicts } from './verdicts.ts';
@@ -191,6 +193,7 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     logger,
     wake: (sessionUid) => queues.sessions.add(sessionUid),
   });
+  const wake = (agentKey: string): void => queues.agents.add(agentKey);
   const factory = new PodFactory({
     ...platform,
     publicKeys: () => ({ controller: keys.publicKeys, gateway: deps.gatewayKeys.publicKeys('signing') }),
@@ -208,7 +211,7 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     clock,
     random,
     logger,
-    wake: (agentKey) => queues.agents.add(agentKey),
+    wake,
   });
   const pool = new PoolKeeper({
     api,
@@ -220,10 +223,9 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
     clock,
     random,
     logger,
-    wake: (agentKey) => queues.agents.add(agentKey),
+    wake,
   });
-  const wake = (agentKey: string): void => queues.agents.add(agentKey);
-  const lastGood = new LastGood({ api, platform, clock, logger, wake });
+  const attempts = new Attempts({ clock, logger, wake });
   const statusWriter = new AgentStatusWriter({ api, store: caches.agents, announcer, clock });
   const budgets = informers.budgets.store;
   const policies = informers.policies.store;
@@ -244,7 +246,8 @@ function createLoops(deps: LeaderDeps, queues: Queues) {
         statusWriter,
         verdicts,
         pool,
-        lastGood,
+        recorder: new RevisionRecorder({ api, attempts }),
+        lastGood: new LastGood({ api, platform, attempts }),
         platform,
         metrics,
         clock,

@@ -97,6 +97,7 @@ test.each<[verb: string, resource: string, where?: object]>([
   ['delete', 'pods'],
   ['list', 'controllerrevisions.apps'],
   ['create', 'controllerrevisions.apps'],
+  ['patch', 'controllerrevisions.apps'],
   ['delete', 'controllerrevisions.apps'],
   ['get', 'secrets'],
   ['list', 'nodes', {}],
@@ -120,7 +121,6 @@ test.each<[verb: string, resource: string, where?: object]>([
   ['create', 'pods/exec'],
   ['patch', 'nodes', {}],
   ['create', 'agents.bullpen.dev'],
-  ['patch', 'controllerrevisions.apps'],
   ['watch', 'controllerrevisions.apps'],
   ['update', 'sessions.bullpen.dev'],
   ['create', 'sessions.bullpen.dev'],
@@ -141,6 +141,7 @@ test.each<[verb: string, resource: string, where?: object]>([
   ['create', 'apikeys.bullpen.dev'],
   ['patch', 'apikeys.bullpen.dev/status'],
   ['get', 'pods/log'],
+  ['list', 'controllerrevisions.apps'],
   ['create', 'tokenreviews.authentication.k8s.io', {}],
   ['create', 'subjectaccessreviews.authorization.k8s.io', {}],
   ['watch', 'configmaps', { namespace, name: `${namespace}-sealing-keys` }],
@@ -162,6 +163,7 @@ test.each<[verb: string, resource: string, where?: object]>([
   ['create', 'pods/exec'],
   ['patch', 'agents.bullpen.dev/status'],
   ['patch', 'sessions.bullpen.dev/status'],
+  ['patch', 'controllerrevisions.apps'],
   ['update', 'leases.coordination.k8s.io', { namespace, name: controller }],
   ['create', 'rolebindings.rbac.authorization.k8s.io'],
   ['impersonate', 'users', {}],
@@ -180,6 +182,7 @@ test('who may view or edit a namespace may view or edit its Agents and Sessions'
   expect(await may('editer', 'patch', 'sessions.bullpen.dev')).toBe(true);
   expect(await may('editer', 'patch', 'sessions.bullpen.dev/status')).toBe(false);
   expect(await may('viewer', 'create', 'sessions.bullpen.dev')).toBe(false);
+  expect(await may('viewer', 'list', 'controllerrevisions.apps')).toBe(true);
   // With a public key one starts sessions.
   expect(await may('editer', 'get', 'apikeys.bullpen.dev')).toBe(false);
 });

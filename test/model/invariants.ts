@@ -3,8 +3,10 @@ import { labels, managedBy, sessionRecordFinalizer } from '../../src/api/names.t
 import type { Session } from '../../src/api/session.ts';
 import { isFinished, isActive } from '../../src/api/session-phase.ts';
 import type { Pod } from '../../src/kube/objects.ts';
+import { controllerRevisions } from '../../src/kube/resources.ts';
 import { isWarm } from '../../src/controller/pool/warm-pods.ts';
 import { isLive } from '../../src/pods/pod-facts.ts';
+import { recordName } from '../../src/pods/revision-record.ts';
 import { isHttp } from '../../src/pods/session-record.ts';
 import { isPodCommit, type Commit } from './api-server.ts';
 import { checkHttpReason } from './http-reasons.ts';
@@ -58,6 +60,15 @@ export class Invariants {
   #lookAtAgent({ type, object, at }: Commit & { object: Agent }): void {
     const max = type === 'DELETED' || object.metadata.deletionTimestamp !== undefined ? 0 : maxAgentsOf(object);
     if (max !== this.#limits.at(-1)?.max) this.#limits.push({ since: at, max });
+    if (type !== 'DELETED') this.#lookAtRevisions(object);
+  }
+
+  #lookAtRevisions({ metadata: { namespace = '', name }, status = {} }: Agent): void {
+    for (const revision of [status.recordedRevision, status.lastReadyRevision]) {
+      if (revision === undefined) continue;
+      const record = this.#world.server.find(controllerRevisions, { name: recordName(name, revision), namespace });
+      if (record === undefined) fail('Revisions', `${name} says ${revision}, and there is no record of it`);
+    }
   }
 
   #lookAtPod({ type, object, old, by }: Commit & { object: Pod; old: Pod | undefined }): void {

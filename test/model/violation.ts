@@ -13,6 +13,7 @@ export const INVARIANTS = {
   W4: 'nobody is told of a Session that is over, and no pod is claimed that is about to go',
   W5: 'in the end as many pods wait as the Agent wants, and no other',
   W6: 'a Session that an agent may have been told of gets no other pod',
+  Revisions: 'a revision that the status of an Agent names is on record',
   Usage: 'every session is counted once',
 } as const;
 export type Invariant = keyof typeof INVARIANTS;

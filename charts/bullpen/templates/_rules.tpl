@@ -21,10 +21,10 @@
 - apiGroups: ['']
   resources: [pods]
   verbs: [get, list, watch, create, patch, delete]
-# What the pods of an Agent's last good revisions were made of. They are never changed.
+# What the pods of an Agent's revisions are made of. Of one that comes back, the number is changed.
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, list, create, delete]
+  verbs: [get, list, create, patch, delete]
 # The one that a Session names in bodyFrom: is it labelled as a body, and small enough? Secrets are never listed.
 - apiGroups: ['']
   resources: [secrets]
@@ -49,6 +49,10 @@
 - apiGroups: [bullpen.dev]
   resources: [apikeys/status]
   verbs: [patch]
+# The deployments of an agent.
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [list]
 # What agents have written.
 - apiGroups: ['']
   resources: [pods]

@@ -4,7 +4,7 @@ import { labels } from '../../api/names.ts';
 import type { ControllerRevision } from '../../kube/objects.ts';
 import type { Serving } from '../agent-state.ts';
 import { at, makeAgent } from '../testing/objects.ts';
-import { planRecord, podPartIn } from './revision-records.ts';
+import { planRecord } from './plan-record.ts';
 
 const agent = makeAgent({ protocol: 'Http' });
 const spec = agentSpec.parse({ image: 'i:1', scaling: { minAgents: 2 }, env: [{ name: 'A', value: '1' }] });
@@ -37,7 +37,13 @@ describe('the record of a revision', () => {
   });
 
   it('is made once', () => {
-    expect(planRecord(agent, verdict, [record('new', 1)])).toEqual({ remove: [] });
+    expect(planRecord(agent, verdict, [record('new', 2), record('old', 1)])).toEqual({ remove: [] });
+  });
+
+  it('of a revision that comes back is the newest again', () => {
+    const before = record('new', 2);
+    const planned = planRecord(agent, verdict, [record('a', 5), before, record('b', 3)]);
+    expect(planned).toEqual({ renumber: { record: before, number: 6 }, remove: [] });
   });
 
   it('takes the place of one of an Agent that was deleted', () => {
@@ -47,18 +53,14 @@ describe('the record of a revision', () => {
     expect(planned).toMatchObject({ create: { revision: 1 }, remove: [] });
   });
 
-  it('is one of ten: the oldest go, but never the last good one', () => {
+  it('is one of ten: the oldest go, but never one that the status names', () => {
     const ten = Array.from({ length: 10 }, (_, i) => record(`r${i}`, i));
     expect(names(planRecord(agent, verdict, ten).remove)).toEqual(['echo-r0']);
     expect(names(planRecord(good('r0'), verdict, ten).remove)).toEqual(['echo-r1']);
+    const named: Agent = { ...agent, status: { lastReadyRevision: 'r1', recordedRevision: 'r0' } };
+    expect(names(planRecord(named, verdict, ten).remove)).toEqual(['echo-r2']);
     expect(names(planRecord(agent, { ...verdict, revision: 'r0' }, ten).remove)).toEqual([]);
     const more = [...ten, record('r10', 10)];
     expect(names(planRecord(agent, { ...verdict, revision: 'r0' }, more).remove)).toEqual(['echo-r1']);
-  });
-
-  it('is of use only with a spec in it', () => {
-    expect(podPartIn({ ...record('a', 1), data: { spec: { image: 'i' } } })).toEqual({ image: 'i' });
-    for (const data of [undefined, null, 'text', {}, { spec: null }, { spec: 'text' }])
-      expect(podPartIn({ ...record('a', 1), data })).toBeUndefined();
   });
 });
