@@ -5,6 +5,7 @@ import type { GatewayMetrics } from '../telemetry/gateway-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AgentDirectory } from './agents/agent-directory.ts';
 import { AgentWriter } from './agents/agent-writer.ts';
+import { DeploymentDirectory } from './agents/deployment-directory.ts';
 import { AccessWatch } from './auth/access-watch.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { KubeTokens } from './auth/kube-tokens.ts';
@@ -17,6 +18,7 @@ import { KeyWriter } from './keys/key-writer.ts';
 import { openApiDocument } from './openapi/document.ts';
 import { apiPage } from './openapi/page.ts';
 import { agentRoutes } from './routes/agents.ts';
+import { deploymentRoutes } from './routes/deployments.ts';
 import { logRoutes } from './routes/logs.ts';
 import { organizationRoutes } from './routes/organizations.ts';
 import { secretRoutes } from './routes/secrets.ts';
@@ -106,6 +108,7 @@ export function createGateway(deps: GatewayDeps): Express {
       timeoutMs: startTimeoutMs,
     }),
     ...agentRoutes({ directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions }),
+    ...deploymentRoutes({ agents, directory: new DeploymentDirectory({ api }) }),
     ...sessionRoutes({ directory, agents }),
     ...logRoutes({
       reader: new LogReader({ api, logs }),

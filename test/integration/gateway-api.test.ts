@@ -1,8 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Agent } from '../../src/api/agent.ts';
+import { labels } from '../../src/api/names.ts';
 import { agents, apiKeys, sessions } from '../../src/api/resources.ts';
-import { configMaps, secrets } from '../../src/kube/resources.ts';
+import { deploymentId } from '../../src/gateway/agents/deployment-id.ts';
+import type { ControllerRevision } from '../../src/kube/objects.ts';
+import { configMaps, controllerRevisions, secrets } from '../../src/kube/resources.ts';
+import type { FakedPod } from '../cluster/fake-pod.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { ChaosProxy } from '../support/chaos-proxy.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { Stage, type Scene } from '../support/stage.ts';
 
@@ -104,6 +110,141 @@ describe.concurrent('an agent', () => {
     expect((await deploy({ autoScaling: { minAgents: 5, maxAgents: 2 } })).body['error']).toContain('minAgents');
     expect((await deploy({ region: 'us-west' })).body['error']).toContain('region');
     expect((await call('GET', '/v1/agents')).body).toEqual({ services: [] });
+  });
+});
+
+describe.concurrent('the deployments of an agent', () => {
+  interface Shown {
+    id: string;
+    createdAt: string;
+    updatedAt: string;
+    manifest: { spec: { image: string } };
+  }
+  const BROKEN = 'registry.example/broken:2';
+
+  async function deployments({ scene, call }: Played, query = ''): Promise<Shown[]> {
+    const path = `/v1/organizations/${scene.namespace}/services/echo/deployments${query}`;
+    const { status, body } = await call('GET', path);
+    expect(status).toBe(200);
+    return body['deployments'] as Shown[];
+  }
+
+  /** Deploys it, and waits until it is on record; returns its id. */
+  async function deploy(played: Played, image: string, waiting = 1): Promise<string> {
+    const { scene, call } = played;
+    await scene.kube.api.patch(agents, { namespace: scene.namespace, name: 'echo' }, merge({ spec: { image } }));
+    let agent: Agent | undefined;
+    await waitFor(
+      async () => {
+        agent = await scene.kube.api.get(agents, { namespace: scene.namespace, name: 'echo' });
+        const { observedGeneration, revision, recordedRevision } = agent.status ?? {};
+        return observedGeneration === agent.metadata.generation && recordedRevision === revision;
+      },
+      { what: `${image} to be on record`, timeoutMs: 60_000, intervalMs: 50 },
+    ).catch((cause: unknown) => {
+      throw new Error(`the Agent says ${JSON.stringify(agent?.status)}`, { cause });
+    });
+    if (image !== BROKEN) await scene.kube.warmPods('echo', waiting);
+    const details = async () => (await call('GET', '/v1/agents/echo')).body;
+    const revision = agent?.status?.revision ?? '';
+    const id = deploymentId(scene.namespace, 'echo', revision);
+    await waitFor(async () => (await details())['desiredDeploymentId'] === id, {
+      what: 'the gateway to know of it',
+      timeoutMs: 30_000,
+    });
+    return id;
+  }
+
+  const merge = (body: object) => ({ type: 'merge' as const, body });
+  const images = (shown: readonly Shown[]): string[] => shown.map(({ manifest }) => manifest.spec.image);
+  const ids = (shown: readonly Shown[]): string[] => shown.map(({ id }) => id);
+
+  test('are all that there were, also one that never started, until the agent is gone', async () => {
+    const played = await play('history');
+    const { scene, call } = played;
+    const isBroken = (pod: FakedPod): boolean =>
+      pod.spec.initContainers?.some(({ image }) => image === BROKEN) ?? false;
+    await scene.httpAgent('echo', 5, { image: IMAGE, scaling: { minAgents: 1, maxAgents: 5 } }, (pod) =>
+      isBroken(pod) ? { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } } : LONG,
+    );
+    const first = await deploy(played, IMAGE);
+    const second = await deploy(played, BROKEN);
+    const third = await deploy(played, `${IMAGE}-3`);
+    const shown = await deployments(played);
+    expect(images(shown)).toEqual([`${IMAGE}-3`, BROKEN, IMAGE]);
+    expect(ids(shown)).toEqual([third, second, first]);
+    expect(ids(await deployments(played, '?limit=1&offset=1'))).toEqual([second]);
+    expect(ids(await deployments(played, '?limit=1000'))).toHaveLength(3);
+    expect((await call('GET', '/v1/agents/echo')).body).toMatchObject({ deployment: { id: third } });
+
+    // As `kubectl get controllerrevisions -l bullpen.dev/agent=echo` has them.
+    const records = async (): Promise<ControllerRevision[]> => {
+      const { namespace } = scene;
+      return (await scene.kube.api.list(controllerRevisions, { namespace, labelSelector: `${labels.agent}=echo` }))
+        .items;
+    };
+    const found = await records();
+    expect(found.map(({ revision }) => revision).sort()).toEqual([1, 2, 3]);
+    const { metadata } = await scene.kube.api.get(agents, { namespace: scene.namespace, name: 'echo' });
+    for (const record of found) expect(record.metadata.ownerReferences).toMatchObject([{ uid: metadata.uid }]);
+    const image = '-o=jsonpath={range .items[*]}{.data.spec.image}{"\\n"}{end}';
+    const select = [
+      '--namespace',
+      scene.namespace,
+      '--selector',
+      'bullpen.dev/agent=echo',
+      '--sort-by=.revision',
+      image,
+    ];
+    const { stdout } = await stage.cluster.kubectl(['get', 'controllerrevisions', ...select]);
+    expect(stdout.trim().split('\n')).toEqual([IMAGE, BROKEN, `${IMAGE}-3`]);
+
+    await call('DELETE', '/v1/agents/echo');
+    await waitFor(async () => (await records()).length === 0, { what: 'the records to go', timeoutMs: 90_000 });
+  });
+
+  test('that comes back is the newest again, under the id that it had', async () => {
+    const played = await play('rollback');
+    const { scene } = played;
+    await scene.httpAgent('echo', 5, { image: IMAGE, scaling: { minAgents: 1, maxAgents: 5 } }, LONG);
+    const first = await deploy(played, IMAGE);
+    const second = await deploy(played, `${IMAGE}-2`);
+    expect(await deploy(played, IMAGE)).toBe(first);
+    const [present, before, ...more] = await deployments(played);
+    expect([present?.id, before?.id]).toEqual([first, second]);
+    expect(more).toEqual([]);
+    expect(Date.parse(present?.updatedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(before?.createdAt ?? ''));
+    const { items } = await scene.kube.api.list(controllerRevisions, { namespace: scene.namespace });
+    const numbers = items.map(({ metadata, revision }) => [
+      deploymentId(scene.namespace, 'echo', metadata.labels?.[labels.revision] ?? ''),
+      revision,
+    ]);
+    expect(Object.fromEntries(numbers)).toEqual({ [first]: 3, [second]: 2 });
+  });
+
+  test('are kept for an agent whose pods do not wait, over a change of the leader, which asks for none', async () => {
+    const played = await play('process');
+    const { scene } = played;
+    const proxy = await ChaosProxy.start(stage.cluster);
+    await scene.agent('echo', 5, { image: IMAGE });
+    const id = await deploy(played, IMAGE, 0);
+    await scene.currentController().kill();
+    await scene.leader({ proxy });
+    await scene.settled(await scene.burst('echo', 1));
+    expect(ids(await deployments(played))).toEqual([id]);
+    expect(proxy.calls.map(({ what }) => what)).not.toContain('GET controllerrevisions');
+    expect(proxy.calls.map(({ what }) => what)).toContain('PATCH sessions/status');
+    await proxy.close();
+  });
+
+  test('show the present one while there is no controller to record it', async () => {
+    const scene = await stage.scene('nobody');
+    const [gateway, key] = await Promise.all([scene.gateway(), scene.key('Private')]);
+    await scene.agent('echo', 5, { image: IMAGE });
+    const path = `/v1/organizations/${scene.namespace}/services/echo/deployments`;
+    const call = () => gateway.call('GET', path, { key });
+    await waitFor(async () => (await call()).status === 200, { what: 'the gateway to know a key', timeoutMs: 30_000 });
+    expect((await call()).body).toMatchObject({ deployments: [{ manifest: { spec: { image: IMAGE } } }] });
   });
 });
 

@@ -20,14 +20,6 @@ const named = z.looseObject({ agentName: z.string() });
 const query = z.looseObject({});
 const listReply = z.object({ services: z.array(agentSummary) });
 const wrapped = z.object({ body: agentDetails });
-const deployment = z.object({
-  id: z.string(),
-  serviceId: z.string(),
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
-  manifest: z.looseObject({ spec: z.looseObject({ image: z.string(), dailyNodeType: z.string() }) }),
-});
-const deploymentsReply = z.object({ deployments: z.array(deployment) });
 
 export interface AgentDeps {
   directory: AgentDirectory;
@@ -154,22 +146,6 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       reply: okReply,
       problems: ['AgentNotFound'],
       handle: remove,
-    }),
-    route({
-      method: 'get',
-      path: `${org}/:agentName/deployments`,
-      plane: 'organization',
-      ...reads,
-      summary: 'List the deployments of an agent',
-      ...one,
-      reply: deploymentsReply,
-      problems: ['AgentNotFound'],
-      handle: async ({ organization, params }) => {
-        const { deployment: current } = details(await directory.get(organization, params.agentName));
-        const { manifest } = current;
-        const spec = { ...manifest.spec, dailyNodeType: 'any' };
-        return { body: { deployments: [{ ...current, manifest: { ...manifest, spec } }] } };
-      },
     }),
   ];
 }
