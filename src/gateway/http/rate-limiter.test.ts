@@ -25,6 +25,23 @@ describe('a rate', () => {
     expect(takes(rate)).toBe(3);
   });
 
+  it('is what somebody gets who asks for much more', () => {
+    const rate = limiter();
+    takes(rate);
+    let served = 0;
+    for (let ms = 0; ms < 10_000; ms += 10) {
+      now += 10;
+      try {
+        rate.take('a');
+        served += 1;
+      } catch {
+        // Too many.
+      }
+    }
+    expect(served).toBeGreaterThanOrEqual(19);
+    expect(served).toBeLessThanOrEqual(20);
+  });
+
   it('is each caller’s own', () => {
     const rate = limiter();
     expect([takes(rate, 'a'), takes(rate, 'b')]).toEqual([3, 3]);

@@ -9,7 +9,10 @@ export interface Rate {
 /** Callers that are remembered at most: anybody may come from any address. */
 const MAX_CALLERS = 10_000;
 
-/** A bucket of tokens for each caller, refilled all the time; a request takes one. */
+/**
+ * A bucket of tokens for each caller, refilled all the time; a request that is served takes one. One that is refused takes none: whoever asks
+ * for more than they may is served as much as they may, and not nothing.
+ */
 export class RateLimiter {
   readonly #rate: Rate;
   readonly #now: () => number;
@@ -29,7 +32,7 @@ export class RateLimiter {
     const known = this.#buckets.get(caller) ?? { tokens: burst, at: now };
     const tokens = Math.min(burst, known.tokens + ((now - known.at) / 1000) * perSecond);
     this.#buckets.delete(caller);
-    this.#buckets.set(caller, { tokens: Math.max(0, tokens - 1), at: now });
+    this.#buckets.set(caller, { tokens: tokens < 1 ? tokens : tokens - 1, at: now });
     // Whoever is forgotten begins with a full bucket: that is the least recently seen one.
     for (const oldest of this.#buckets.keys()) {
       if (this.#buckets.size <= MAX_CALLERS) break;
