@@ -11,13 +11,18 @@ type User = Extract<Principal, { kind: 'user' }>;
 
 interface TokenReview extends KubeObject {
   spec: { token: string; audiences?: string[] };
-  status?: { authenticated?: boolean; user?: { username?: string; uid?: string; groups?: string[] } };
+  status?: {
+    authenticated?: boolean;
+    user?: { username?: string; uid?: string; groups?: string[]; extra?: Record<string, string[]> };
+  };
 }
 
 interface AccessReview extends KubeObject {
   spec: {
     user: string;
+    uid?: string;
     groups: readonly string[];
+    extra?: Readonly<Record<string, readonly string[]>>;
     resourceAttributes: { group: string; resource: string; verb: string; namespace: string };
   };
   status?: { allowed?: boolean };
@@ -52,10 +57,12 @@ class Answers<T> {
     this.#clock = clock;
   }
 
-  get(key: string, ask: () => Promise<T>): Promise<T> {
+  /** @param admit throws where there is no answer yet and none is to be asked for */
+  async get(key: string, ask: () => Promise<T>, admit: () => void = () => undefined): Promise<T> {
     const now = this.#clock.monotonic();
     const kept = this.#kept.get(key);
-    if (kept !== undefined && kept.until > now) return kept.answer;
+    if (kept !== undefined && kept.until > now) return await kept.answer;
+    admit();
     const answer = ask();
     this.#kept.delete(key);
     this.#kept.set(key, { until: now + KEEP_MS, answer });
@@ -65,7 +72,7 @@ class Answers<T> {
     }
     // What failed is asked again.
     answer.catch(() => this.#kept.delete(key));
-    return answer;
+    return await answer;
   }
 }
 
@@ -81,22 +88,30 @@ export class KubeTokens implements TokenReviewer {
     this.#rights = new Answers(clock);
   }
 
-  review(token: string): Promise<User | undefined> {
-    return this.#users.get(hashOf(token), async () => {
+  async review(token: string, admit?: () => void): Promise<User | undefined> {
+    const ask = async (): Promise<User | undefined> => {
       const { status } = await this.#api.create(tokenReviews, undefined, { metadata: {}, spec: { token } });
-      const name = status?.user?.username;
+      const { username: name, uid, groups = [], extra } = status?.user ?? {};
       if (status?.authenticated !== true || name === undefined) return undefined;
-      return { kind: 'user', name, groups: status.user?.groups ?? [] };
-    });
+      return { kind: 'user', name, groups, ...(uid !== undefined && { uid }), ...(extra && { extra }) };
+    };
+    return await this.#users.get(hashOf(token), ask, admit);
   }
 
-  allows(user: User, access: { verb: string; resource: string; namespace: string }): Promise<boolean> {
+  async allows(
+    user: User,
+    access: { verb: string; resource: string; namespace: string },
+    admit?: () => void,
+  ): Promise<boolean> {
     const { verb, resource, namespace } = access;
-    return this.#rights.get(JSON.stringify([user.name, user.groups, verb, resource, namespace]), async () => {
+    const { kind: _kind, name, ...more } = user;
+    const ask = async (): Promise<boolean> => {
       const attributes = { group: resource === 'secrets' ? '' : group, resource, verb, namespace };
-      const spec = { user: user.name, groups: user.groups, resourceAttributes: attributes };
+      // All that the token said of them: there are tokens that give less than their owner has, and say so in `extra`.
+      const spec = { user: name, ...more, resourceAttributes: attributes };
       const { status } = await this.#api.create(accessReviews, undefined, { metadata: {}, spec });
       return status?.allowed === true;
-    });
+    };
+    return await this.#rights.get(JSON.stringify([name, more, verb, resource, namespace]), ask, admit);
   }
 }

@@ -4,7 +4,14 @@ import type { ApiKey } from '../../api/api-key.ts';
 export type Principal =
   | { kind: 'key'; key: ApiKey }
   /** Somebody whom Kubernetes knows. */
-  | { kind: 'user'; name: string; groups: readonly string[] }
+  | {
+      kind: 'user';
+      name: string;
+      uid?: string;
+      groups: readonly string[];
+      /** What else whoever knows them says of them. */
+      extra?: Readonly<Record<string, readonly string[]>>;
+    }
   | { kind: 'nobody' };
 
 /** For logs and limits: who it is, and nothing that could be used. */

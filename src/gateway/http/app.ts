@@ -9,6 +9,7 @@ import { Problem } from '../problems.ts';
 import type { Clock } from '../../kube/clock.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { addressOf } from './address-of.ts';
 import { BodyBudget } from './body-budget.ts';
 import { problemOf } from './problem-of.ts';
 import { readJson } from './read-body.ts';
@@ -167,9 +168,16 @@ async function serve(
     organization: typeof organization === 'string' ? organization : undefined,
     access: route.access,
   };
-  const caller = await authenticator.authenticate(request.get('authorization'), demand).catch((error: unknown) => {
-    // Whoever has no key may ask for less.
-    addresses.take(request.ip ?? '');
+  // Whoever has no key may ask for less; so may whoever is a question to Kubernetes, before it is asked.
+  let counted = false;
+  const count = (): void => {
+    if (counted) return;
+    counted = true;
+    addresses.take(addressOf(request.ip ?? ''));
+  };
+  const authorization = request.get('authorization');
+  const caller = await authenticator.authenticate(authorization, demand, count).catch((error: unknown) => {
+    count();
     throw error;
   });
   const name = nameOf(caller.principal);

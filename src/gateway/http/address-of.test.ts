@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest';
+import { addressOf } from './address-of.ts';
+
+describe('whoever is behind an address', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7', '::ffff:192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0DB8:0001:0002::9', '2001:db8:1:2::/64'],
+    ['2001:db8::9', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['1::2:3:4:5:6:7', '1:0:2:3::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['', ''],
+    ['nonsense', 'nonsense'],
+  ])('%s is %s', (ip, who) => {
+    expect(addressOf(ip)).toBe(who);
+  });
+});
