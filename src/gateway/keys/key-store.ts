@@ -20,10 +20,20 @@ export class KeyStore {
     this.#keys = keys;
   }
 
-  /** The key with this text, if it is good. Of several objects for one key each would have to be revoked. */
+  /**
+   * The key with this text, if it is good. Of several objects for one key each would have to be revoked.
+   *
+   * Whoever may make ApiKeys in a namespace of theirs could write down the hash of a key that they have seen, such as the public one of an
+   * app, and have its calls: so the key belongs to where its first object is, whatever has become of that one.
+   */
   find(text: string): ApiKey | undefined {
     if (text.length > MAX_KEY_LENGTH) return undefined;
-    return this.#keys.byIndex(BY_HASH, hashOf(text)).find(isGood);
+    const all = this.#keys.byIndex(BY_HASH, hashOf(text)).sort((a, b) => newestFirst(b, a));
+    const owner = all[0]?.metadata.namespace;
+    // Nobody can tell whose it was first.
+    if (all.some(({ metadata }) => metadata.namespace !== owner && isSameTime(metadata, all[0]?.metadata)))
+      return undefined;
+    return all.find((key) => key.metadata.namespace === owner && isGood(key));
   }
 
   /** Calls `listener` after each change of any key. Returns what ends that. */
@@ -42,6 +52,10 @@ export class KeyStore {
 /** Whether it opens anything. */
 export function isGood({ spec, metadata }: ApiKey): boolean {
   return spec.revoked !== true && metadata.deletionTimestamp === undefined;
+}
+
+function isSameTime(a: ApiKey['metadata'], b: ApiKey['metadata'] | undefined): boolean {
+  return a.creationTimestamp === b?.creationTimestamp;
 }
 
 function newestFirst({ metadata: a }: ApiKey, { metadata: b }: ApiKey): number {
