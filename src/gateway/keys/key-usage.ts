@@ -35,14 +35,10 @@ export class KeyUsage {
       await sleep(this.#clock, LOOK_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
       for (const [uid, { key, at }] of this.#used) {
-        const known = Date.parse(key.status?.lastUsedAt ?? '') || 0;
-        if (at - known < NOTE_MS) {
-          // Once more when it is due, if it is not used again until then.
-          if (at <= known) this.#used.delete(uid);
-          continue;
-        }
         this.#used.delete(uid);
-        await this.#note(key, at);
+        // The next use is looked at again: what is kept here is what has been used in the last minute.
+        const known = Date.parse(key.status?.lastUsedAt ?? '') || 0;
+        if (at - known >= NOTE_MS) await this.#note(key, at);
       }
     }
   }
