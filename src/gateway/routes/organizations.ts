@@ -186,7 +186,11 @@ export function organizationRoutes({ keys, writer, organizations }: Organization
         const all = keys.ofOrganization(organization);
         return Promise.resolve({
           body: {
-            public: all.flatMap((key) => (key.spec.key === undefined ? [] : [{ ...shown(key), key: key.spec.key }])),
+            // Whatever is in its object: no other key is to be read again.
+            public: all.flatMap((key) => {
+              const { type, key: text } = key.spec;
+              return type !== 'Public' || text === undefined ? [] : [{ ...shown(key), key: text }];
+            }),
             private: all.flatMap((key) => {
               const type = key.spec.type === 'Cli' ? ('cli' as const) : ('private' as const);
               return key.spec.type === 'Public' ? [] : [{ ...shown(key), type }];
