@@ -1,4 +1,4 @@
-import { KubeError } from '../../kube/errors.ts';
+import { isConflict, isNotFound, KubeError } from '../../kube/errors.ts';
 import { Problem } from '../problems.ts';
 
 /** When to come back after the API server did not answer. */
@@ -16,6 +16,10 @@ export function problemOf(error: unknown): Problem {
     // It did not answer, or has too much to do.
     if (error.code === 0 || error.code >= 500 || error.code === 429) return new Problem('Unavailable', retry);
     if (error.code === 403) return new Problem('Forbidden', { error: NO_RIGHT, cause: error });
+    // What it was about is known to be there, or to have been: its namespace may not be, or not any more.
+    if (isNotFound(error))
+      return new Problem('NotFound', { error: 'It is not there, or its organization', cause: error });
+    if (isConflict(error)) return new Problem('Conflict', { cause: error });
     return new Problem('Internal', { cause: error });
   }
   // Express speaks of a request that it cannot read, such as a path that is not well encoded.

@@ -36,6 +36,13 @@ describe('the OpenAPI document', () => {
     expect(responses['404']?.description).toBe('`404`: Service not found `404`: API endpoint not found');
   });
 
+  it('has what a body, and a change, may be refused with', () => {
+    const [changing] = routes.map((each) => ({ ...each, method: 'put' as const, body: z.object({}) }));
+    const { paths } = openApiDocument(changing ? [changing] : [], '') as unknown as Document;
+    const responses = paths['/v1/organizations/{org}/things/{id}']?.['put']?.['responses'] as object;
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining(['409', '413', '415']));
+  });
+
   it('says what Kubernetes must allow', () => {
     expect(operation['description']).toContain('get agents');
   });

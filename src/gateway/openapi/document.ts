@@ -90,11 +90,13 @@ function operation(route: Route): Json {
 }
 
 /** By status: several problems may have the same one. */
-function refusals({ plane, problems: own }: Route): Record<string, Json> {
+function refusals({ method, plane, body, problems: own }: Route): Record<string, Json> {
   const names = new Set<ProblemName>([
     ...own,
-    ...(plane === 'open' ? [] : (['Unauthorized'] as const)),
-    ...(plane === 'organization' ? (['Forbidden'] as const) : []),
+    // Also the gateway may not do everything everywhere.
+    ...(plane === 'open' ? [] : (['Unauthorized', 'Forbidden'] as const)),
+    ...(method === 'get' ? [] : (['Conflict'] as const)),
+    ...(body === undefined ? [] : (['TooLarge', 'UnsupportedMediaType'] as const)),
     ...ANY,
   ]);
   const byStatus = new Map<number, { code: string; error: string }[]>();

@@ -58,6 +58,7 @@ const keyCreation = z.looseObject({
   type: z.enum(['public', 'private', 'cli']).default('public'),
 });
 const keyReply = z.object({ id: z.string(), key: z.string(), name: z.string(), type: z.string() });
+const propertiesChange = z.looseObject({ defaultRegion: z.string().optional() });
 const empty = z.object({});
 
 export interface OrganizationDeps {
@@ -94,7 +95,7 @@ export function organizationRoutes({ keys, writer, organizations }: Organization
       Promise.resolve({ body });
   const change = async ({ readJson }: Call<unknown, unknown>) => {
     const { value } = await readJson(MAX_BYTES);
-    const { defaultRegion } = parse(z.looseObject({ defaultRegion: z.string().optional() }), value);
+    const { defaultRegion } = parse(propertiesChange, value);
     if (defaultRegion !== undefined && defaultRegion !== REGION)
       throw new Problem('BadRequest', { error: `Invalid parameters: defaultRegion: must be "${REGION}"` });
     return { body: properties };
@@ -169,6 +170,7 @@ export function organizationRoutes({ keys, writer, organizations }: Organization
       ...changes,
       summary: 'Change properties',
       ...any,
+      body: propertiesChange,
       reply: propertiesReply,
       problems: ['BadRequest'],
       handle: change,
