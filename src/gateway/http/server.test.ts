@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, test } from 'vitest';
 import { systemClock } from '../../kube/clock.ts';
 import { startHttpServer, type HttpServer } from './server.ts';
 
@@ -21,6 +21,7 @@ async function raw(port: number, sent: string): Promise<string> {
 describe('what is no request', () => {
   it.each([
     ['nonsense', 'hello\r\n\r\n', '400'],
+    ['a request to nobody', 'GET / HTTP/1.1\r\n\r\n', '400'],
     ['headers without an end', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(40_000)}\r\n\r\n`, '431'],
   ])('is refused in JSON: %s', async (_, sent, status) => {
     server = await startHttpServer((_request, response) => void response.end(), { port: 0, clock: systemClock });
@@ -28,6 +29,12 @@ describe('what is no request', () => {
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ code: status });
   });
+});
+
+test('what a request expects of its server beyond an answer is not looked at', async () => {
+  server = await startHttpServer((_request, response) => void response.end('{}'), { port: 0, clock: systemClock });
+  const answer = await raw(server.port, 'GET / HTTP/1.1\r\nhost: x\r\nexpect: wonders\r\nconnection: close\r\n\r\n');
+  expect(answer).toMatch(/^HTTP\/1.1 200 /);
 });
 
 describe('an end', () => {

@@ -1,9 +1,10 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { RequestListener } from 'node:http';
 import type { Clock } from '../../kube/clock.ts';
 import { sleep } from '../../kube/clock.ts';
+import { Problem } from '../problems.ts';
+import { sendProblem } from './reply.ts';
 
 /**
  * Bounds of the server, against clients that are slow on purpose: each holds a connection and its buffers. A request must be complete
@@ -33,6 +34,11 @@ export async function startHttpServer(
   { port, clock }: { port: number; clock: Clock },
 ): Promise<HttpServer> {
   let draining = false;
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    if (draining) response.setHeader('connection', 'close');
+    if (request.headers.host !== undefined || request.httpVersion === '1.0') listener(request, response);
+    else sendProblem(request, response, new Problem('NotReadable', { error: 'A request names its host' }));
+  };
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -40,12 +46,13 @@ export async function startHttpServer(
       requestTimeout: limits.requestMs,
       keepAliveTimeout: limits.idleMs,
       connectionsCheckingInterval: 1_000,
+      // We refuse it in our own form: Node's has no body.
+      requireHostHeader: false,
     },
-    (request, response) => {
-      if (draining) response.setHeader('connection', 'close');
-      listener(request, response);
-    },
+    serve,
   );
+  // It may be ignored (RFC 9110, 10.1.1), where Node would answer without a body.
+  server.on('checkExpectation', serve);
   server.maxConnections = limits.connections;
   server.on('clientError', refuse);
   await listen(server, port);
