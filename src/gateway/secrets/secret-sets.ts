@@ -1,6 +1,6 @@
 import { labels, managedBy } from '../../api/names.ts';
 import type { KubeApi } from '../../kube/api.ts';
-import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
+import { isAlreadyExists, isInvalid, isNotFound } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import { configMaps, secrets } from '../../kube/resources.ts';
 import { Problem } from '../problems.ts';
@@ -83,19 +83,41 @@ export class SecretSets {
         error: `Cannot update existing ${words[known.type]} to ${words[set.type]}`,
       });
     const metadata = { name, labels: { [labels.managedBy]: managedBy, [labels.secretSet]: set.type } };
+    const make = () => this.#api.create(secrets, namespace, { metadata, type, data });
     try {
-      if (known === undefined) await this.#api.create(secrets, namespace, { metadata, type, data });
-      else await this.#api.patch(secrets, { namespace, name }, { type: 'merge', body: { data } });
+      if (known === undefined) await make();
+      else await this.#add(namespace, name, data);
     } catch (error) {
-      if (isNotFound(error)) await this.#api.create(secrets, namespace, { metadata, type, data });
-      else if (isAlreadyExists(error))
-        throw new Problem('Conflict', {
-          error: `There is a Secret '${name}' already that is no set: take another name, or reference it`,
-          cause: error,
-        });
-      else throw error;
+      if (isNotFound(error)) await make();
+      else if (isAlreadyExists(error)) await this.#add(namespace, name, data, await this.#uidOfOurs(namespace, set));
+      else throw refusal(error);
     }
     await this.#merge(namespace, indexEntries(set));
+  }
+
+  async #add(namespace: string, name: string, data: Record<string, string>, uid?: string): Promise<void> {
+    const body = { ...(uid !== undefined && { metadata: { uid } }), data };
+    await this.#api.patch(secrets, { namespace, name }, { type: 'merge', body });
+  }
+
+  /**
+   * The uid of a Secret that is a set by its label, and not in the index: the same request comes twice at one time, or came before and ended
+   * halfway. A patch that only tests tells; to read Secrets is nothing that the gateway may do.
+   *
+   * @throws Problem Conflict when it is somebody else's
+   */
+  async #uidOfOurs(namespace: string, { name, type }: SecretSet): Promise<string> {
+    const path = `/metadata/labels/${labels.secretSet.replace('/', '~1')}`;
+    try {
+      const ops = [{ op: 'test' as const, path, value: type }];
+      return (await this.#api.patch(secrets, { namespace, name }, { type: 'json', ops })).metadata.uid;
+    } catch (error) {
+      if (!isInvalid(error)) throw error;
+      throw new Problem('Conflict', {
+        error: `There is a Secret '${name}' already that is no set: take another name, or reference it`,
+        cause: error,
+      });
+    }
   }
 
   /** Entries with null go. */
@@ -104,7 +126,7 @@ export class SecretSets {
     try {
       await this.#api.patch(configMaps, ref, { type: 'merge', body: { data } }, { fieldManager: FIELD_MANAGER });
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (!isNotFound(error)) throw refusal(error);
       const made = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)) as Record<
         string,
         string
@@ -121,6 +143,15 @@ export class SecretSets {
 }
 
 const words = { secret: 'regular secrets', imagePullSecret: 'image pull secrets' } as const;
+
+/** What Kubernetes does not take of a set is its size: all else has been looked at. */
+function refusal(error: unknown): unknown {
+  if (!isInvalid(error)) return error;
+  return new Problem('BadRequest', {
+    error: 'It would be too large: a set holds at most 1 MiB, and an organization only so many of them',
+    cause: error,
+  });
+}
 
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
