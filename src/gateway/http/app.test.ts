@@ -285,6 +285,15 @@ describe('too many requests', () => {
   });
 });
 
+describe.each(['/docs', '/openapi.json'])('%s', (path) => {
+  it('is for anybody, as often as an address may ask without a key', async () => {
+    const origin = await serve({});
+    expect((await fetch(`${origin}${path}`)).status).toBe(200);
+    const all = await Promise.all(Array.from({ length: 50 }, () => fetch(`${origin}${path}`)));
+    expect(all.filter(({ status }) => status === 429).length).toBeGreaterThan(20);
+  });
+});
+
 describe('a browser', () => {
   it('may call the public plane from any page, and no other', async () => {
     const origin = await serve({ method: 'post', path: '/v1/public/:agentName/start', plane: 'public' }, {});

@@ -116,6 +116,11 @@ export function createApp({
     // The one answer without a body: browsers ask for it, and none of Pipecat's clients.
     response.status(204).end();
   });
+  // They are large, and for anybody.
+  app.get(['/openapi.json', '/docs'], (request, _response, next) => {
+    addresses.take(addressOf(request.ip ?? ''));
+    next();
+  });
   app.get('/openapi.json', (request, response) => sendJson(request, response, 200, documents.json));
   app.get('/docs', (_request, response) => {
     response.set('content-security-policy', PAGE_POLICY).type('html').send(documents.html);
