@@ -85,12 +85,9 @@ describe('the defaults', () => {
       const config = containers[0]?.env?.find((variable) => variable.name === 'BULLPEN_CONFIG')?.value;
       if (name === 'bullpen-test') continue;
       if (name === 'bullpen-gateway') {
-        expect(readGatewayConfig({ BULLPEN_CONFIG: config })).toMatchObject({
-          namespace: 'bullpen-system',
-          keysSecret: 'bullpen-gateway-keys',
-          sealingKeysConfigMap: 'bullpen-sealing-keys',
-          start: { timeoutSeconds: 30 },
-        });
+        // What the values say is what the program takes for itself.
+        const own = { BULLPEN_CONFIG: JSON.stringify({ namespace: 'bullpen-system' }) };
+        expect(readGatewayConfig({ BULLPEN_CONFIG: config })).toEqual(readGatewayConfig(own));
         continue;
       }
       expect(readConfig({ BULLPEN_CONFIG: config })).toMatchObject({

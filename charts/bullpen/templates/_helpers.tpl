@@ -109,7 +109,8 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- dict
   "namespace" .Release.Namespace
   "watchNamespaces" .Values.watch.namespaces
-  "http" (dict "port" 8000)
+  "http" (dict "port" 8000 "trustedProxies" .Values.gateway.trustedProxies)
+  "rates" .Values.gateway.rates
   "health" (dict "port" 8080)
   "log" (dict "level" .Values.gateway.logLevel)
   "sealingKeysConfigMap" (include "bullpen.sealingKeysName" .)
