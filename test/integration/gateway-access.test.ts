@@ -344,10 +344,9 @@ describe('a token of Kubernetes', () => {
     for (const org of none) {
       for (const route of routes.filter(({ plane }) => plane === 'organization')) {
         const what = `${route.method} ${route.path} of ${org.slice(0, 20)}`;
-        const path = fill(route.path, { ...names, org }).replace('/organizations/../', '/organizations/%2e%2e/');
+        const path = fill(route.path, { ...names, org });
         const sent = ['POST', 'PUT', 'PATCH'].includes(route.method) ? { body: JSON.stringify(body) } : {};
-        const dotted = path.replace('/organizations/./', '/organizations/%2e/');
-        const { status } = await wire(gateway.origin, route.method, dotted, { key: admin, ...sent });
+        const { status } = await wire(gateway.origin, route.method, path, { key: admin, ...sent });
         // Lists are empty where there is nothing, as they are of Kubernetes; what is no name at all has none.
         if (org !== 'no-such-namespace') expect(status, what).toBe(404);
         else expect(status, what).toBeLessThan(500);

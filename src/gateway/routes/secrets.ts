@@ -99,7 +99,7 @@ export function secretRoutes(sets: SecretSets): Route[] {
       summary: 'The names of what is in a set; never the values',
       ...ofSet,
       reply: setReply,
-      problems: ['BadRequest', 'NotFound'],
+      problems: ['BadRequest', 'NotReadable', 'NotFound'],
       handle: async ({ organization, params }) => {
         const { type: kind, keys, source } = await sets.get(organization, params.set);
         // The clients of before 1.0 take exactly this answer for "it exists".
