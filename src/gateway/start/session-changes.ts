@@ -18,7 +18,7 @@ export class SessionChanges {
 
   /**
    * The first answer of `decide` that is not undefined, about the Session as it is and as it becomes; undefined is what it gets of one
-   * that has been deleted. Rejects with the signal's reason.
+   * that has been deleted. Rejects with what `decide` throws, or with the signal's reason.
    */
   async first<T>(
     session: Session,
@@ -41,10 +41,15 @@ export class SessionChanges {
         reject(abortReason(signal));
       };
       const look = (next: Session | undefined): void => {
-        const answer = decide(next);
-        if (answer === undefined) return;
+        try {
+          const answer = decide(next);
+          if (answer === undefined) return;
+          resolve(answer);
+        } catch (error) {
+          // A refusal is an answer, too.
+          reject(error instanceof Error ? error : new Error('nobody can tell', { cause: error }));
+        }
         stop();
-        resolve(answer);
       };
       listeners.add(look);
       if (signal.aborted) onAbort();
