@@ -33,16 +33,21 @@ export class GatewayKeys {
     return this.#secrets;
   }
 
-  /** Keeps up with the Secret until the signal is aborted. What cannot be read leaves the keys of before in use. */
+  /** Reads them; what cannot be read leaves the keys of before in use. */
+  async look(signal: AbortSignal): Promise<void> {
+    try {
+      this.#secrets = await this.#read(signal);
+    } catch (error) {
+      if (!signal.aborted)
+        this.#logger.warn({ err: error, secret: this.#secret.name }, "cannot read the gateway's keys");
+    }
+  }
+
+  /** Keeps up with the Secret, which has been looked at, until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      try {
-        this.#secrets = await this.#read(signal);
-      } catch (error) {
-        if (!signal.aborted)
-          this.#logger.warn({ err: error, secret: this.#secret.name }, "cannot read the gateway's keys");
-      }
       await sleep(this.#clock, this.#secrets.length > 0 ? LOOK_MS : RETRY_MS, signal).catch(() => undefined);
+      if (!signal.aborted) await this.look(signal);
     }
   }
 

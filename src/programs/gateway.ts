@@ -54,6 +54,8 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
     // A key that is not known yet would be refused.
     await Promise.all(all.map((informer) => informer.whenSynced(signal)));
     const keys = new GatewayKeys({ api, secret: { namespace, name: keysSecret }, clock: systemClock, logger });
+    // Nor can a start with an Idempotency-Key be answered without these. Where the controller has yet to make them, it may take a while.
+    await keys.look(signal);
     void keys.run(stopInformers.signal);
     const app = createGateway({
       api,
