@@ -322,6 +322,37 @@ describe('a pod that Kubernetes refuses', () => {
   });
 });
 
+describe('a Session that was made over REST', () => {
+  const bodyFrom = { secretKeyRef: { name: 's-1', key: 'body' } };
+  const letter = { metadata: { name: 's-1', labels: { 'bullpen.dev/body': 'session' } }, data: { body: 'e30=' } };
+  const overRest = (): Session =>
+    makeSession('s', { metadata: { labels: { 'bullpen.dev/started-by': 'gateway' } }, spec: { bodyFrom } });
+
+  function beginOne(): void {
+    const session = overRest();
+    caches.sessions.replaceAll([session], '1');
+    begin([{ session, admittedAt: ADMITTED, limits: LIMITS }]);
+  }
+
+  it('gets its pod as soon as the Secret of its body is there, which comes after it', async () => {
+    beginOne();
+    await clock.advanceAsync(1_000);
+    expect(requests).toEqual([]);
+    reading = () => Promise.resolve(letter as unknown as Pod);
+    await clock.advanceAsync(500);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('is refused when that does not come', async () => {
+    beginOne();
+    await clock.advanceAsync(4_900);
+    expect(stored()?.phase).not.toBe('Rejected');
+    await clock.advanceAsync(1_000);
+    expect(stored()).toMatchObject({ phase: 'Rejected', reason: 'BodyNotFound' });
+    expect(states()).toEqual([]);
+  });
+});
+
 describe('a pod that is no longer what it was', () => {
   const warm = makeWarmPod('warm');
   const dying = makeWarmPod('warm', { metadata: { deletionTimestamp: at(1), resourceVersion: '60' } });

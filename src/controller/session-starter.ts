@@ -1,9 +1,10 @@
-import type { Agent } from '../api/agent.ts';
+import type { Agent, AgentSpec } from '../api/agent.ts';
+import { labels, startedByGateway } from '../api/names.ts';
 import type { RejectReason, WaitReason } from '../api/reasons.ts';
 import { sessions as sessionResource } from '../api/resources.ts';
 import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
-import type { Clock } from '../kube/clock.ts';
+import { sleep, type Clock } from '../kube/clock.ts';
 import { KubeError } from '../kube/errors.ts';
 import type { Logger } from '../kube/logger.ts';
 import type { Binding } from '../pods/binding.ts';
@@ -34,6 +35,9 @@ const TROUBLE_PART = 5;
 
 /** How long Sessions of an Agent are refused because Kubernetes called its template invalid; then one try decides again. */
 const PROBE_AFTER_MS = 30_000;
+
+/** How long the Secret of a body that comes over REST may be behind its Session. */
+const BODY_COMES_MS = 5_000;
 
 type FoundBody = Extract<BodyResult, { ok: true }>;
 
@@ -183,7 +187,7 @@ export class SessionStarter {
   async #start(agentKey: string, agent: Agent, verdict: Serving, start: Start, signal: AbortSignal): Promise<boolean> {
     const { session, admittedAt, limits } = start;
     const { uid, name } = session.metadata;
-    const body = await this.#findBody(agentKey, verdict, start);
+    const body = await this.#findBody(agentKey, verdict, start, signal);
     // Whoever leads next counts on it that nothing is begun after the end.
     if (body === undefined || signal.aborted) return false;
     const attempt = attemptOf(session);
@@ -201,9 +205,14 @@ export class SessionStarter {
   }
 
   /** The body of a Session, or undefined when there is none to be had: the Session has been told then. */
-  async #findBody(agentKey: string, { spec }: Serving, start: Start): Promise<FoundBody | undefined> {
+  async #findBody(
+    agentKey: string,
+    { spec }: Serving,
+    start: Start,
+    signal: AbortSignal,
+  ): Promise<FoundBody | undefined> {
     try {
-      const found = await findBody(this.#bodies, start.session, spec.protocol);
+      const found = await this.#lookForBody(start.session, spec.protocol, signal);
       if (found.ok) return found;
       await this.#refuse(start.session, found.reason, found.message);
     } catch (error) {
@@ -214,6 +223,18 @@ export class SessionStarter {
       });
     }
     return undefined;
+  }
+
+  /** The gateway makes the Secret of a body right after its Session, so that it belongs to that: it is waited for. */
+  async #lookForBody(session: Session, protocol: AgentSpec['protocol'], signal: AbortSignal): Promise<BodyResult> {
+    const isComing = session.metadata.labels?.[labels.startedBy] === startedByGateway;
+    const until = this.#clock.monotonic() + BODY_COMES_MS;
+    for (let waitMs = 10; ; waitMs = Math.min(2 * waitMs, 500)) {
+      const found = await findBody(this.#bodies, session, protocol);
+      const missing = !found.ok && found.reason === 'BodyNotFound';
+      if (!missing || !isComing || this.#clock.monotonic() >= until) return found;
+      await sleep(this.#clock, waitMs, signal);
+    }
   }
 
   async #failed(error: unknown, agentKey: string, verdict: Serving, start: Start): Promise<void> {

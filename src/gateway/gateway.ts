@@ -35,6 +35,7 @@ import { Rooms } from './start/rooms.ts';
 import type { SharedSecret } from './start/idempotency.ts';
 import { SessionChanges } from './start/session-changes.ts';
 import { SessionStarter } from './start/session-starter.ts';
+import { SessionWriter } from './start/session-writer.ts';
 
 export interface GatewayDeps {
   api: KubeApi;
@@ -92,7 +93,8 @@ export function createGateway(deps: GatewayDeps): Express {
   const changes = new SessionChanges(sessions);
   const carrier = new BodyCarrier({ api, changes, key: () => sealing.current, logger });
   void carrier.resume(sessions.list(), clock.now(), ending);
-  const starter = new SessionStarter({ api, sessions, changes, carrier, clock, logger, ending });
+  const writer = new SessionWriter({ api, clock, logger, ending });
+  const starter = new SessionStarter({ api, sessions, changes, carrier, writer, clock, ending });
   const daily = new Daily({ baseUrl: dailyUrl, fetch: globalThis.fetch, now: () => clock.now() });
   const rooms = new Rooms({ api, daily });
   const directory = new SessionDirectory({ api, sessions });

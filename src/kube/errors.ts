@@ -142,6 +142,11 @@ export function isGone(error: unknown): boolean {
   return error instanceof KubeError && (error.code === 410 || error.reason === 'Expired' || error.reason === 'Gone');
 }
 
+/** The server did not answer, or has too much to do: it may be otherwise in a moment. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof KubeError && (error.code === 0 || error.code >= 500 || error.code === 429);
+}
+
 /** The mutation may or may not have been carried out. */
 export function isOutcomeUnknown(error: unknown): boolean {
   return error instanceof KubeError && error.outcome === 'unknown';

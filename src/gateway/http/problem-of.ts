@@ -1,4 +1,4 @@
-import { isConflict, isNotFound, KubeError } from '../../kube/errors.ts';
+import { isConflict, isNotFound, isUnavailable, KubeError } from '../../kube/errors.ts';
 import { Problem } from '../problems.ts';
 
 /** When to come back after the API server did not answer. */
@@ -13,8 +13,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof KubeError) {
     const retry = { retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS, cause: error };
-    // It did not answer, or has too much to do.
-    if (error.code === 0 || error.code >= 500 || error.code === 429) return new Problem('Unavailable', retry);
+    if (isUnavailable(error)) return new Problem('Unavailable', retry);
     if (error.code === 403) return new Problem('Forbidden', { error: NO_RIGHT, cause: error });
     // What it was about is known to be there, or to have been: its namespace may not be, or not any more.
     if (isNotFound(error))

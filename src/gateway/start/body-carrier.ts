@@ -28,9 +28,17 @@ export interface Told {
   body: Buffer;
 }
 
+/** How a body is on its way. */
+export interface Carried {
+  /** What of a Session's spec says where it is. */
+  spec: Pick<SessionSpec, 'sealedBody' | 'bodyFrom'>;
+  /** Brings it there, for the Session that has been made: the controller waits for it. */
+  bring?: (session: Session) => Promise<void>;
+}
+
 /**
  * How what an agent is told gets to the controller, so that nobody else who may read the Session can read it: sealed inside the Session where
- * it is short, else in a Secret that has its name from the Session, made before it and deleted when the agent has been told.
+ * it is short, else in a Secret that the Session names and owns, and that is deleted when the agent has been told.
  */
 export class BodyCarrier {
   readonly #api: KubeApi;
@@ -51,18 +59,20 @@ export class BodyCarrier {
     this.#logger = deps.logger;
   }
 
-  /** What of a Session's spec says where its body is. */
-  async carry(
-    { headers, body }: Told,
-    agent: Agent,
-    session: string,
-  ): Promise<Pick<SessionSpec, 'sealedBody' | 'bodyFrom'>> {
-    if (body.length === 0 && Object.keys(headers).length === 0) return {};
+  /** What of a Session's spec says where its body is. A body for a Secret is brought there when the Session has been made. */
+  async carry({ headers, body }: Told, agent: Agent, session: string): Promise<Carried> {
+    if (body.length === 0 && Object.keys(headers).length === 0) return { spec: {} };
     const { namespace = '', name } = agent.metadata;
     if (body.length > SEALED_BYTES) {
-      const secret = bodySecret({ headers, body }, agent, `${session}-${randomUUID().slice(0, 8)}`);
-      const { metadata: made } = await this.#api.create(secrets, namespace, secret);
-      return { bodyFrom: { secretKeyRef: { name: made.name, key: BODY_KEY } } };
+      const secret = `${session}-${randomUUID().slice(0, 8)}`;
+      return {
+        spec: { bodyFrom: { secretKeyRef: { name: secret, key: BODY_KEY } } },
+        bring: async (made) => {
+          // The same start at another replica was faster.
+          if (made.spec.bodyFrom?.secretKeyRef.name !== secret) return;
+          await this.#api.create(secrets, namespace, bodySecret({ headers, body }, made, secret));
+        },
+      };
     }
     const key = this.#key();
     if (key === undefined)
@@ -70,7 +80,7 @@ export class BodyCarrier {
         error: 'The controller has not published its key yet. Please try again.',
         retryAfterSeconds: 2,
       });
-    return { sealedBody: await seal({ headers, body }, { namespace, agent: name, session }, key) };
+    return { spec: { sealedBody: await seal({ headers, body }, { namespace, agent: name, session }, key) } };
   }
 
   /** Deletes the Secret of a Session when that needs it no more. Nobody waits for this. */
@@ -81,15 +91,9 @@ export class BodyCarrier {
     } catch {
       return; // The process ends: whoever comes next looks for what is left.
     }
-    await this.drop(session.metadata.namespace ?? '', session.spec);
-  }
-
-  /** Deletes the Secret that this spec names, if it does: the Session was not made. */
-  async drop(namespace: string, { bodyFrom }: Pick<SessionSpec, 'bodyFrom'>): Promise<void> {
-    const name = bodyFrom?.secretKeyRef.name;
-    if (name === undefined) return;
+    const name = session.spec.bodyFrom?.secretKeyRef.name ?? '';
     try {
-      await this.#api.delete(secrets, { namespace, name });
+      await this.#api.delete(secrets, { namespace: session.metadata.namespace ?? '', name });
     } catch (error) {
       if (!isNotFound(error))
         this.#logger.warn({ err: error, secret: name }, 'the Secret of a body could not be deleted');
@@ -119,13 +123,13 @@ function wasTold(session: Session): boolean {
   return session.status?.startedAt !== undefined || isFinished(session);
 }
 
-/** It belongs to the Agent: when the gateway is killed before the Session is there, it goes with that at the latest. */
-function bodySecret({ headers, body }: Told, { metadata }: Agent, name: string): NewObject<Secret> {
+/** It belongs to its Session, whatever becomes of that and of this gateway: Kubernetes deletes it with that at the latest. */
+function bodySecret({ headers, body }: Told, { metadata }: Session, name: string): NewObject<Secret> {
   return {
     metadata: {
       name,
       labels: { [labels.managedBy]: managedBy, [labels.body]: 'session' },
-      ownerReferences: [{ apiVersion, kind: 'Agent', name: metadata.name, uid: metadata.uid }],
+      ownerReferences: [{ apiVersion, kind: 'Session', name: metadata.name, uid: metadata.uid }],
     },
     type: 'Opaque',
     immutable: true,

@@ -1,6 +1,7 @@
 import type { Agent } from '../../api/agent.ts';
 import { parseAgentSpec } from '../../api/parse.ts';
 import { annotations, labels, startedByGateway } from '../../api/names.ts';
+import type { RejectReason } from '../../api/reasons.ts';
 import { sessions as sessionResource } from '../../api/resources.ts';
 import type { Session } from '../../api/session.ts';
 import { isActive } from '../../api/session-phase.ts';
@@ -8,15 +9,15 @@ import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
 import { isAlreadyExists, isOutcomeUnknown } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
-import type { Logger } from '../../kube/logger.ts';
 import type { NewObject } from '../../kube/objects.ts';
-import { refOf } from '../../kube/resources.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
 import { Problem } from '../problems.ts';
 import { INDEX } from '../caches.ts';
 import type { BodyCarrier, Told } from './body-carrier.ts';
 import { WINDOW_MS, type Retry } from './idempotency.ts';
+import { deadlineOf } from './deadline.ts';
 import type { SessionChanges } from './session-changes.ts';
+import type { SessionWriter } from './session-writer.ts';
 import { startVerdict } from './start-verdict.ts';
 
 /** When a caller may try again who found the Agent full: sessions end all the time, and nobody can say when. */
@@ -58,8 +59,8 @@ export class SessionStarter {
   readonly #sessions: Store<Session>;
   readonly #changes: SessionChanges;
   readonly #carrier: BodyCarrier;
+  readonly #writer: SessionWriter;
   readonly #clock: Clock;
-  readonly #logger: Logger;
   readonly #ending: AbortSignal;
   /** Sessions that are being made and that the cache does not show yet, by Agent. */
   readonly #making = new Map<string, number>();
@@ -73,8 +74,8 @@ export class SessionStarter {
     sessions: Store<Session>;
     changes: SessionChanges;
     carrier: BodyCarrier;
+    writer: SessionWriter;
     clock: Clock;
-    logger: Logger;
     /** Aborted when the process ends. */
     ending: AbortSignal;
   }) {
@@ -82,8 +83,8 @@ export class SessionStarter {
     this.#sessions = deps.sessions;
     this.#changes = deps.changes;
     this.#carrier = deps.carrier;
+    this.#writer = deps.writer;
     this.#clock = deps.clock;
-    this.#logger = deps.logger;
     this.#ending = deps.ending;
   }
 
@@ -127,7 +128,11 @@ export class SessionStarter {
         continue;
       }
       if (!retry.isFor(session)) throw new Problem('IdempotencyMismatch');
-      return await this.wait(session, order);
+      try {
+        return await this.wait(session, order);
+      } catch (error) {
+        if (!isWithoutBody(error)) throw error;
+      }
     }
     throw new Problem('Conflict', { error: 'This Idempotency-Key has been used too often. Use a new one.' });
   }
@@ -138,7 +143,7 @@ export class SessionStarter {
     const key = keyOf({ namespace, name });
     const known = (await this.#retried.get(key)?.catch(() => undefined)) ?? this.#sessions.get(key);
     if (known !== undefined && known.status?.phase !== 'Rejected') return known;
-    if (known !== undefined) await this.#forget(known);
+    if (known !== undefined) await this.#writer.delete(known);
     try {
       order.checkReady();
       this.checkCapacity(agent);
@@ -155,7 +160,7 @@ export class SessionStarter {
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
       const fresh = await this.#read(namespace, name);
-      if (fresh?.status?.phase === 'Rejected') await this.#forget(fresh);
+      if (fresh?.status?.phase === 'Rejected') await this.#writer.delete(fresh);
       return fresh === undefined || fresh.status?.phase === 'Rejected' ? 'again' : fresh;
     } finally {
       this.#retried.delete(key);
@@ -173,23 +178,18 @@ export class SessionStarter {
     session: Session,
     { until, signal, undo }: Pick<StartOrder, 'until' | 'signal' | 'undo'>,
   ): Promise<Started> {
-    const late = new AbortController();
-    const timer = this.#clock.setTimeout(() => late.abort(), Math.max(0, until - this.#clock.now()));
+    const deadline = deadlineOf(this.#clock, { until, signal });
     try {
-      return await this.#changes.first(
-        session,
-        (now) => this.#decide(session, now),
-        AbortSignal.any([signal, late.signal]),
-      );
+      return await this.#changes.first(session, (now) => this.#decide(session, now), deadline.signal);
     } catch (error) {
-      const isLate = late.signal.aborted && !(error instanceof Problem);
+      const isLate = deadline.isPast() && !(error instanceof Problem);
       // Whoever has only gone may come again for their session.
       if (!isLate && !(error instanceof Problem)) throw error;
       // A late one may be given a pod at this very moment: the deletion ends it then.
-      await Promise.all([this.#forget(session), undo?.()]);
+      await Promise.all([this.#writer.delete(session), undo?.()]);
       throw isLate ? new Problem('StartTimeout', { cause: error }) : error;
     } finally {
-      timer.cancel();
+      deadline.cancel();
     }
   }
 
@@ -207,12 +207,13 @@ export class SessionStarter {
     });
   }
 
-  async #make({ agent, name, tell, undo, until, retry }: StartOrder): Promise<Session> {
+  async #make({ agent, name, tell, undo, until, signal, retry }: StartOrder): Promise<Session> {
     const { namespace = '', name: agentName } = agent.metadata;
     const key = keyOf(agent);
     this.#making.set(key, (this.#making.get(key) ?? 0) + 1);
+    const deadline = deadlineOf(this.#clock, { until, signal });
     try {
-      const body = await this.#carrier.carry(await tell(name), agent, name);
+      const { spec, bring } = await this.#carrier.carry(await tell(name), agent, name);
       const wanted: NewObject<Session> = {
         apiVersion: agent.apiVersion,
         kind: 'Session',
@@ -221,40 +222,28 @@ export class SessionStarter {
           labels: { [labels.startedBy]: startedByGateway },
           ...(retry && { annotations: { [annotations.request]: retry.fingerprint } }),
         },
-        spec: { agent: agentName, ...body, startBefore: new Date(until).toISOString() },
+        spec: { agent: agentName, ...spec, startBefore: new Date(until).toISOString() },
       };
-      const session = await this.#create(namespace, wanted);
+      const session = await this.#writer.create(namespace, wanted, {
+        signal: deadline.signal,
+        once: retry === undefined,
+      });
       this.#sessions.writeThrough(session);
+      await bring?.(session).catch(async (error: unknown) => {
+        await this.#writer.delete(session);
+        throw error;
+      });
       void this.#carrier.dropWhenTold(session, this.#ending);
       return session;
     } catch (error) {
-      // Where it may be there all the same, its agent is to find what it is told of.
-      if (!isOutcomeUnknown(error)) await undo?.();
+      // Where it may be there all the same, and be asked for again, its agent is to find what it is told of.
+      if (retry === undefined || !isOutcomeUnknown(error)) await undo?.();
       throw error;
     } finally {
+      deadline.cancel();
       const left = (this.#making.get(key) ?? 1) - 1;
       if (left > 0) this.#making.set(key, left);
       else this.#making.delete(key);
-    }
-  }
-
-  async #create(namespace: string, wanted: NewObject<Session>): Promise<Session> {
-    try {
-      return await this.#api.create(sessionResource, namespace, wanted);
-    } catch (error) {
-      // Where it may have been made all the same, its body has to stay.
-      if (!isOutcomeUnknown(error)) await this.#carrier.drop(namespace, wanted.spec);
-      throw error;
-    }
-  }
-
-  /** What stays behind because this fails goes by its age. */
-  async #forget(session: Session): Promise<void> {
-    try {
-      const { uid } = session.metadata;
-      await this.#api.delete(sessionResource, refOf(session), { uid, propagationPolicy: 'Background' });
-    } catch (error) {
-      this.#logger.warn({ err: error, session: session.metadata.name }, 'a refused Session could not be deleted');
     }
   }
 
@@ -268,4 +257,9 @@ export class SessionStarter {
     this.#capacity.set(agent, capacity);
     return capacity;
   }
+}
+
+/** Whoever made the Session has died before its body was there: it has been deleted, and this request has one. */
+function isWithoutBody(error: unknown): boolean {
+  return error instanceof Problem && error.more['reason'] === ('BodyNotFound' satisfies RejectReason);
 }

@@ -1,0 +1,104 @@
+import { sessions as sessionResource } from '../../api/resources.ts';
+import type { Session } from '../../api/session.ts';
+import type { KubeApi } from '../../kube/api.ts';
+import { abortable, sleep, type Clock } from '../../kube/clock.ts';
+import { isConflict, isNotFound, isOutcomeUnknown, isUnavailable } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
+import type { Logger } from '../../kube/logger.ts';
+import type { NewObject } from '../../kube/objects.ts';
+import { refOf, type ObjectRef } from '../../kube/resources.ts';
+
+/** After this the API server has carried a creation out or never will: the `?timeout=` of a mutation, with a margin. */
+const SETTLED_MS = 7_000;
+/** While the API server does not answer, or may still be at it. */
+const AGAIN_MS = { least: 200, most: 5_000 };
+
+/** How somebody waits for a Session that is made. */
+export interface Patience {
+  /** Aborted when they do not wait any longer. */
+  signal: AbortSignal;
+  /** Whether nobody will ask for it again, so that it is not to be there when they have gone without an answer. */
+  once: boolean;
+}
+
+/** Makes and deletes Sessions such that it is certain what there is, also where a reply is lost or the API server is away for a while. */
+export class SessionWriter {
+  readonly #api: KubeApi;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #ending: AbortSignal;
+
+  constructor(deps: {
+    api: KubeApi;
+    clock: Clock;
+    logger: Logger;
+    /** Aborted when the process ends. */
+    ending: AbortSignal;
+  }) {
+    this.#api = deps.api;
+    this.#clock = deps.clock;
+    this.#logger = deps.logger;
+    this.#ending = deps.ending;
+  }
+
+  /** The Session, made. Where the reply is lost, it is looked for; what turns up when nobody waits any longer is deleted. */
+  async create(namespace: string, wanted: NewObject<Session>, { signal, once }: Patience): Promise<Session> {
+    try {
+      return await this.#api.create(sessionResource, namespace, wanted);
+    } catch (error) {
+      if (!isOutcomeUnknown(error)) throw error;
+      const settled = this.#settle({ namespace, name: wanted.metadata.name ?? '' });
+      const made = await abortable(settled, signal).catch(() => {
+        if (once) void settled.then((late) => late && this.delete(late)).catch(() => undefined);
+        throw error;
+      });
+      if (made === undefined) throw error;
+      return made;
+    }
+  }
+
+  /** Resolves when it has been tried; where there is no answer, it is tried again until there is. */
+  async delete(session: Session): Promise<void> {
+    if (!(await this.#tryToDelete(session))) void this.#keepDeleting(session);
+  }
+
+  /** The Session; undefined where there is none, nor will be. Rejects when the process ends. */
+  async #settle(ref: ObjectRef): Promise<Session | undefined> {
+    const settledAt = this.#clock.monotonic() + SETTLED_MS;
+    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+      const over = this.#clock.monotonic() >= settledAt;
+      try {
+        const found = await find(this.#api, sessionResource, ref, { signal: this.#ending });
+        if (found !== undefined || over) return found;
+      } catch (error) {
+        this.#logger.warn({ err: error, session: ref.name }, 'cannot see whether a Session has been made');
+      }
+      await sleep(this.#clock, waitMs, this.#ending);
+    }
+  }
+
+  async #keepDeleting(session: Session): Promise<void> {
+    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+      try {
+        await sleep(this.#clock, waitMs, this.#ending);
+      } catch {
+        return; // The process ends: what has not begun by then is refused for its age.
+      }
+      if (await this.#tryToDelete(session)) return;
+    }
+  }
+
+  /** Whether that is all that can be done. */
+  async #tryToDelete(session: Session): Promise<boolean> {
+    try {
+      const { uid } = session.metadata;
+      await this.#api.delete(sessionResource, refOf(session), { uid, propagationPolicy: 'Background' });
+      return true;
+    } catch (error) {
+      // Gone already, or another one by that name.
+      if (isNotFound(error) || isConflict(error)) return true;
+      this.#logger.warn({ err: error, session: session.metadata.name }, 'a refused Session could not be deleted');
+      return !isUnavailable(error);
+    }
+  }
+}
