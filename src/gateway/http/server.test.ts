@@ -60,7 +60,10 @@ describe('an end', () => {
     expect(await late.text()).toBe('quick');
     expect(late.headers.get('connection')).toBe('close');
     answer.resolve(undefined);
-    expect(await (await slow).text()).toBe('slow');
+    const waited = await slow;
+    expect(await waited.text()).toBe('slow');
+    // It was asked before, and its connection would be kept for longer than anybody waits.
+    expect(waited.headers.get('connection')).toBe('close');
     await closed;
     await expect(fetch(origin)).rejects.toThrow();
   });

@@ -34,8 +34,11 @@ export async function startHttpServer(
   { port, clock }: { port: number; clock: Clock },
 ): Promise<HttpServer> {
   let draining = false;
+  const unanswered = new Set<ServerResponse>();
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
-    if (draining) response.setHeader('connection', 'close');
+    if (draining) askToHangUp(response);
+    unanswered.add(response);
+    response.once('close', () => unanswered.delete(response));
     if (request.headers.host !== undefined || request.httpVersion === '1.0') listener(request, response);
     else sendProblem(request, response, new Problem('NotReadable', { error: 'A request names its host' }));
   };
@@ -60,6 +63,7 @@ export async function startHttpServer(
     port: (server.address() as AddressInfo).port,
     async close({ drainMs, graceMs }) {
       draining = true;
+      for (const response of unanswered) askToHangUp(response);
       await sleep(clock, drainMs);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const cut = clock.setTimeout(() => server.closeAllConnections(), graceMs);
@@ -67,6 +71,11 @@ export async function startHttpServer(
       cut.cancel();
     },
   };
+}
+
+/** A client that keeps its connection when it has been answered would hold up the end for as long as that may be idle. */
+function askToHangUp(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
 }
 
 /** What is no HTTP, or too much of it: refused as everything else is, before anybody has looked at it. */
