@@ -62,8 +62,8 @@ export class SessionStarter {
   readonly #writer: SessionWriter;
   readonly #clock: Clock;
   readonly #ending: AbortSignal;
-  /** Sessions that are being made and that the cache does not show yet, by Agent. */
-  readonly #making = new Map<string, number>();
+  /** Names of the Sessions that are being made, by Agent. */
+  readonly #making = new Map<string, Set<string>>();
   /** Sessions that are being made and may be asked for again meanwhile, by `namespace/name`. */
   readonly #retried = new Map<string, Promise<Session>>();
   /** An object never changes; to parse it for every start would cost more than the rest. */
@@ -96,7 +96,7 @@ export class SessionStarter {
   checkCapacity(agent: Agent): void {
     const key = keyOf(agent);
     const open = this.#sessions.byIndex(INDEX.openByAgent, key);
-    const taken = open.length + (this.#making.get(key) ?? 0);
+    const taken = open.length + this.#unseen(agent);
     const capacity = this.#capacityOf(agent);
     if (taken < capacity) return;
     const active = open.filter(isActive).length;
@@ -210,7 +210,8 @@ export class SessionStarter {
   async #make({ agent, name, tell, undo, until, signal, retry }: StartOrder): Promise<Session> {
     const { namespace = '', name: agentName } = agent.metadata;
     const key = keyOf(agent);
-    this.#making.set(key, (this.#making.get(key) ?? 0) + 1);
+    const making = this.#making.get(key) ?? new Set();
+    this.#making.set(key, making.add(name));
     const deadline = deadlineOf(this.#clock, { until, signal });
     try {
       const { spec, bring } = await this.#carrier.carry(await tell(name), agent, name);
@@ -241,10 +242,16 @@ export class SessionStarter {
       throw error;
     } finally {
       deadline.cancel();
-      const left = (this.#making.get(key) ?? 1) - 1;
-      if (left > 0) this.#making.set(key, left);
-      else this.#making.delete(key);
+      making.delete(name);
+      if (making.size === 0) this.#making.delete(key);
     }
+  }
+
+  /** How many are being made that the cache does not show: one that it shows may be the same start at another replica. */
+  #unseen(agent: Agent): number {
+    const { namespace = '' } = agent.metadata;
+    const making = [...(this.#making.get(keyOf(agent)) ?? [])];
+    return making.filter((name) => this.#sessions.get(keyOf({ namespace, name })) === undefined).length;
   }
 
   #capacityOf(agent: Agent): number {
