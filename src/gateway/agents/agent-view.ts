@@ -95,7 +95,8 @@ export function viewDetails(agent: Agent, activeSessions: number): z.output<type
     ...summary,
     ready,
     available,
-    activeDeploymentReady: ready,
+    // Pipecat's deploy action looks at nothing else.
+    activeDeploymentReady: ready && summary.reconciledDeploymentId === summary.desiredDeploymentId,
     activeSessionCount: activeSessions,
     autoScaling,
     ...(spec && { agentProfile: spec.profile }),

@@ -14,8 +14,13 @@ export function desiredDeployment({ metadata, status }: Agent): string {
   return deploymentId(namespace, name, isSeen ? (status.revision ?? '') : `generation-${generation}`);
 }
 
-/** What the controller has judged last; undefined while that is nothing. */
-export function reconciledDeployment({ metadata, status }: Agent): string | undefined {
+/**
+ * What the controller has judged last; undefined while that is nothing. Where pods are to wait, the judgement is that one of them is
+ * ready: before that nobody knows whether the image can be pulled, and clients that deploy take what is judged for done.
+ */
+export function reconciledDeployment({ metadata, spec, status }: Agent): string | undefined {
   const { namespace = '', name } = metadata;
-  return status?.revision === undefined ? undefined : deploymentId(namespace, name, status.revision);
+  const waits = (spec.scaling?.minAgents ?? 0) > 0;
+  const judged = waits ? status?.lastReadyRevision : status?.revision;
+  return judged === undefined ? undefined : deploymentId(namespace, name, judged);
 }
