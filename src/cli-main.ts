@@ -8,6 +8,10 @@ const note = (line: string): void => void process.stderr.write(`${line}\n`);
 // Whoever reads our output may have read enough: `bullpen logs x | head`.
 process.stdout.on('error', () => process.exit(0));
 
+if (process.argv[2] === '--version') {
+  print(`bullpen ${version}`);
+  process.exit(0);
+}
 const parsed = parseCommandLine(commands, process.argv.slice(2));
 if (parsed.kind === 'help') {
   (parsed.exitCode === 0 ? print : note)(parsed.text);

@@ -10,21 +10,39 @@ export function connect(
   { options, output }: { options: Options; output: Output },
   { userAgent, ...io }: Pick<Tools, 'print' | 'note' | 'signal'> & { userAgent: string },
 ): Tools {
-  const config = new KubeConfig();
-  const { kubeconfig, context, namespace } = options;
-  if (typeof kubeconfig === 'string') config.loadFromFile(kubeconfig);
-  else config.loadFromDefault();
+  const config = readKubeconfig(options['kubeconfig']);
+  const { context, namespace } = options;
   if (typeof context === 'string') config.setCurrentContext(context);
   const current = config.getContextObject(config.getCurrentContext());
   if (current === null && typeof context === 'string')
-    throw new CliError(`The kubeconfig has no context "${context}".`, 2);
+    throw new CliError(`The kubeconfig has no context "${context}": see kubectl config get-contexts`, 2);
+  if (current === null)
+    throw new CliError('The kubeconfig has no current context: kubectl config use-context NAME, or give --context');
   const settings = { userAgent, clock: systemClock, random: Math.random };
   return {
     ...io,
     api: KubeClient.fromKubeConfig(config, settings),
-    namespace: typeof namespace === 'string' ? namespace : (current?.namespace ?? 'default'),
+    namespace: typeof namespace === 'string' ? namespace : (current.namespace ?? 'default'),
     output,
     clock: systemClock,
     readFile: async (path) => (path === '-' ? await text(process.stdin) : await readFile(path, 'utf8')),
   };
+}
+
+/** Where the library goes when it has found no kubeconfig, and is in no pod either. */
+const NOWHERE = 'http://localhost:8080';
+
+function readKubeconfig(path: Options[string]): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    if (typeof path === 'string') config.loadFromFile(path);
+    else config.loadFromDefault();
+  } catch (error) {
+    const where = typeof path === 'string' ? path : (process.env['KUBECONFIG'] ?? '~/.kube/config');
+    const [why = ''] = (error as Error).message.split('\n');
+    throw new CliError(`Cannot read the kubeconfig ${where}: ${why}`);
+  }
+  if (config.getCurrentContext() === 'loaded-context' && config.getCurrentCluster()?.server === NOWHERE)
+    throw new CliError('There is no kubeconfig: give --kubeconfig, set KUBECONFIG, or make ~/.kube/config');
+  return config;
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { explain } from './explain.ts';
 import { CliError, outputs, type Command, type OptionDefinition, type Output, type Tools } from './command.ts';
 
 /** Options that every command has. */
@@ -40,7 +41,9 @@ export function parseCommandLine(commands: readonly Command[], argv: readonly st
       strict: true,
     });
   } catch (error) {
-    return { kind: 'help', text: `${(error as Error).message}\n\n${usage(command)}`, exitCode: 2 };
+    // What Node.js goes on to say is of no use to who has mistyped an option.
+    const [wrong = ''] = (error as Error).message.split('. ');
+    return { kind: 'help', text: `${wrong}.\n\n${usage(command)}`, exitCode: 2 };
   }
   const options = parsed.values as Record<string, string | boolean | undefined>;
   if (options['help'] === true) return { kind: 'help', text: usage(command), exitCode: 0 };
@@ -65,7 +68,7 @@ export async function runCommand(
     await parsed.command.run(tools, parsed.args, parsed.options);
     return 0;
   } catch (error) {
-    note(error instanceof Error ? error.message : String(error));
+    note(explain(error));
     return error instanceof CliError ? error.exitCode : 1;
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sessionLimits } from '../../api/limits.ts';
 import { apiVersion, labels, managedBy } from '../../api/names.ts';
 import { sessions } from '../../api/resources.ts';
+import type { RejectReason } from '../../api/reasons.ts';
 import type { Session, SessionSpec } from '../../api/session.ts';
 import { isInvalid } from '../../kube/errors.ts';
 import type { NewObject } from '../../kube/objects.ts';
@@ -42,11 +43,23 @@ export const start: Command = {
   },
 };
 
+/** What to look at after a refusal. */
+const NEXT: Partial<Record<RejectReason, (agent: string) => string>> = {
+  AgentNotFound: () => 'bullpen agents lists those that there are; -n takes another namespace.',
+  AgentInvalid: (agent) => `bullpen status ${agent} says what is wrong with it.`,
+  AtCapacity: (agent) => `bullpen sessions ${agent} --active lists those that run; spec.scaling.maxAgents allows more.`,
+};
+
 /** It runs, or never will. */
 function isDecided(session: Session | undefined): Session | undefined {
   if (session === undefined) throw new CliError('The session was deleted before it ran.');
   const { phase, reason, message, startedAt } = session.status ?? {};
-  if (phase === 'Rejected') throw new CliError(`The session was refused (${reason ?? ''}): ${message ?? ''}`);
+  if (phase === 'Rejected') {
+    const next = NEXT[reason as RejectReason]?.(session.spec.agent);
+    throw new CliError(
+      `The session was refused (${reason ?? ''}): ${message ?? ''}${next === undefined ? '' : `\n${next}`}`,
+    );
+  }
   if (phase === 'Ended' && startedAt === undefined)
     throw new CliError(`The session ended before it ran (${reason ?? ''}): ${message ?? ''}`);
   return startedAt === undefined ? undefined : session;
