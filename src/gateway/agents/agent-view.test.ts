@@ -45,4 +45,18 @@ describe('a deployment', () => {
       expect(viewDetails(agent(1, waits), 0)).toMatchObject({ ready: true, available: true });
     },
   );
+
+  it('is not failed for what was wrong before it', () => {
+    const message = 'a warm pod: ErrImagePull';
+    const ready = {
+      type: 'Ready',
+      status: 'False',
+      reason: 'ImagePullFailed',
+      message,
+      lastTransitionTime: T,
+    } as const;
+    const errors = [{ code: 'PCC_IMAGE_NOT_FOUND', message }];
+    expect(viewDetails(agent(1, { conditions: [ready] }), 0)).toMatchObject({ errors });
+    expect(viewDetails(agent(1, { conditions: [ready], observedGeneration: 1 }), 0)).not.toHaveProperty('errors');
+  });
 });

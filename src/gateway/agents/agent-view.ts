@@ -87,8 +87,9 @@ export function viewDetails(agent: Agent, activeSessions: number): z.output<type
     minReplicas: spec?.scaling.minAgents ?? 0,
     maxReplicas: spec?.scaling.maxAgents ?? 0,
   };
-  const { ready, available, reason, message } = readinessOf(agent);
-  const code = ready || reason === undefined ? undefined : ERROR_CODES[reason];
+  const { judged, ready, available, reason, message } = readinessOf(agent);
+  // What was wrong with the spec before would end the deployment that mends it.
+  const code = ready || !judged || reason === undefined ? undefined : ERROR_CODES[reason];
   const pullSecret = agent.spec.podTemplate?.spec?.['imagePullSecrets'] as { name?: string }[] | undefined;
   const pullSecretName = pullSecret?.[0]?.name;
   return {
