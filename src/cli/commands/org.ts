@@ -1,5 +1,7 @@
 import { labels } from '../../api/names.ts';
-import { isAlreadyExists } from '../../kube/errors.ts';
+import type { KubeApi } from '../../kube/api.ts';
+import { isAlreadyExists, isForbidden } from '../../kube/errors.ts';
+import { find } from '../../kube/find.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import { namespaces, type Resource } from '../../kube/resources.ts';
 import { CliError, type Command, type Tools } from '../command.ts';
@@ -26,6 +28,13 @@ const roleBindings: Resource<RoleBinding> = {
   plural: 'rolebindings',
   kind: 'RoleBinding',
   namespaced: true,
+};
+const clusterRoles: Resource = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  plural: 'clusterroles',
+  kind: 'ClusterRole',
+  namespaced: false,
 };
 
 /** The gateways of the cluster, as the chart installs them. */
@@ -59,19 +68,35 @@ export const orgCreate: Command = {
 };
 
 /** Lets the gateway write Secrets in the namespace: bodies that are large, and sets of secrets. */
-async function bind({ api, print }: Tools, namespace: string, gateway: Deployment): Promise<void> {
+async function bind({ api, print, note }: Tools, namespace: string, gateway: Deployment): Promise<void> {
   const { name, namespace: home = '' } = gateway.metadata;
+  const organization = `${name}-organization`;
+  if ((await find(api, roleBindings, { namespace, name: organization })) !== undefined) return;
+  if (await servesNamedOnly(api, organization)) {
+    note(`The gateway ${name} serves the namespaces that its chart names: add ${namespace} to watch.namespaces there.`);
+    return;
+  }
   const binding = {
-    metadata: { name: `${name}-organization` },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: `${name}-organization` },
+    metadata: { name: organization },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: organization },
     subjects: [
       { kind: 'ServiceAccount', name: gateway.spec.template.spec.serviceAccountName ?? 'default', namespace: home },
     ],
   };
   try {
     await api.create(roleBindings, namespace, binding);
-    print(`rolebinding/${name}-organization created`);
+    print(`rolebinding/${organization} created`);
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
+  }
+}
+
+/** Then the chart makes what it needs in each of them, and no role for others. */
+async function servesNamedOnly(api: KubeApi, role: string): Promise<boolean> {
+  try {
+    return (await find(api, clusterRoles, { name: role })) === undefined;
+  } catch (error) {
+    if (isForbidden(error)) return false;
+    throw error;
   }
 }
