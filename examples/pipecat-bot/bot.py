@@ -11,6 +11,7 @@ The body of a session (all of it optional):
 """
 
 import asyncio
+import json
 import signal
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ class Speaker(FrameProcessor):
 async def bot(args: RunnerArguments):
     """One session. It is over when this returns."""
     body = args.body or {}
+    # What a bot is told may be nobody else's business: one of your own had better not log it.
+    logger.info(f"session {args.session_id} is told {json.dumps(body, ensure_ascii=False)}")
     texts = [str(text) for text in body["say"]] if "say" in body else None
     pause = float(body.get("pause", 0))
 

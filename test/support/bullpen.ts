@@ -154,6 +154,12 @@ export class Bullpen {
     return (await this.kubectl(['logs', session.status?.podName ?? '', ...options])).stdout;
   }
 
+  /** Resolves when the agent of a session has written that. */
+  async written(session: Session, text: string): Promise<void> {
+    const options = { what: `the agent of ${session.metadata.name} to write "${text}"`, timeoutMs: 60_000 };
+    await waitFor(async () => (await this.logs(session)).includes(text), { ...options, intervalMs: 200 });
+  }
+
   /** When the agent of a session wrote a line, in Unix milliseconds: the container runtime notes it, on this machine's clock. */
   async wroteAt(session: Session, line: string): Promise<number> {
     const written = (await this.logs(session, '--container=agent', '--timestamps')).split('\n');

@@ -77,6 +77,14 @@ export class TestKube {
     return await this.api.get(pods, { namespace: this.namespace, name });
   }
 
+  /** Resolves when the controller has judged an Agent as it is now, and Sessions of it can be started. */
+  async readyAgent(name: string): Promise<Agent> {
+    return await this.when(agents, name, 'Ready', ({ metadata, status }) => {
+      const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+      return ready?.status === 'True' && status?.observedGeneration === metadata.generation;
+    });
+  }
+
   async patchSession(name: string, spec: Partial<SessionSpec>): Promise<void> {
     await this.api.patch(sessions, { namespace: this.namespace, name }, { type: 'merge', body: { spec } });
   }

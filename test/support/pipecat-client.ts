@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withLock } from '../cluster/lock.ts';
-import { CommandError, run, type CommandOutput } from '../cluster/run.ts';
+import { run } from '../cluster/run.ts';
 import { cacheFolder } from '../cluster/state.ts';
+import { end, type Ended } from './ended.ts';
+import { START_PROGRAM, TERMINAL_PROGRAM, type Keystrokes, type StartRequest } from './pipecat-programs.ts';
 
 /** The releases of Pipecat's client that the tests run, as they come from PyPI. */
 export const pipecatClients = {
@@ -11,20 +13,15 @@ export const pipecatClients = {
   '0.6.0': ['pipecatcloud==0.6.0'],
 } as const;
 export type PipecatVersion = keyof typeof pipecatClients;
+export const pipecatVersions = Object.keys(pipecatClients) as PipecatVersion[];
 
 /** Where a client is to go, and who it is. */
 export interface PipecatAccess {
   origin: string;
-  token?: string | undefined;
+  token: string;
   organization?: string | undefined;
-  publicKey?: string | undefined;
   /** Its settings: a folder of the test's own. */
   home: string;
-}
-
-/** How a command ended, whatever its exit code. */
-export interface Ended extends CommandOutput {
-  code: number;
 }
 
 /** Pipecat's official client and command line, in a virtual environment of their own. */
@@ -60,34 +57,50 @@ export class PipecatClient {
 
   /** A command of the command line: `agent`, `list`. */
   async cli(access: PipecatAccess, args: readonly string[]): Promise<Ended> {
-    const command = this.version === '0.6.0' ? ['pcc'] : ['pipecat', 'cloud'];
-    const [program = '', ...before] = command;
-    return await this.#end(join(this.#bin, program), [...before, ...args], access);
+    const [program = '', ...words] = this.#command(args);
+    return await this.#end(program, words, access);
   }
 
-  /** A program that uses the library. */
-  async python(access: PipecatAccess, program: string): Promise<Ended> {
-    return await this.#end(join(this.#bin, 'python'), ['-c', program], access);
+  /** The same on a terminal, where it asks: types what is to be typed, as soon as it is asked for. */
+  async terminal(access: PipecatAccess, args: readonly string[], keystrokes: readonly Keystrokes[]): Promise<Ended> {
+    const input = JSON.stringify({ command: this.#command(args), keystrokes });
+    return await this.#end(join(this.#bin, 'python'), ['-c', TERMINAL_PROGRAM], access, input);
   }
 
-  async #end(program: string, args: readonly string[], access: PipecatAccess): Promise<Ended> {
-    const { origin, token, organization, publicKey, home } = access;
+  /** Starts a session with the library. What that told: the reply, or the code and the text of its AgentStartError. */
+  async start(access: PipecatAccess, request: StartRequest): Promise<Record<string, unknown>> {
+    const ended = await this.#end(join(this.#bin, 'python'), ['-c', START_PROGRAM], access, JSON.stringify(request));
+    if (ended.code !== 0) throw new Error(`the library ended with ${ended.code}:\n${ended.stderr}`);
+    return JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+  }
+
+  #command(args: readonly string[]): string[] {
+    const [program, ...before] = this.version === '0.6.0' ? (['pcc'] as const) : (['pipecat', 'cloud'] as const);
+    return [join(this.#bin, program), ...before, ...args];
+  }
+
+  async #end(program: string, args: readonly string[], access: PipecatAccess, input?: string): Promise<Ended> {
+    const { origin, token, organization, home } = access;
     const env = {
       PIPECAT_API_HOST: origin,
       PIPECAT_CONFIG_PATH: join(home, 'pipecatcloud.toml'),
-      HOME: home,
-      COLUMNS: '200',
-      ...(token !== undefined && { PIPECAT_TOKEN: token }),
+      PIPECAT_TOKEN: token,
       ...(organization !== undefined && { PIPECAT_ORG: organization }),
-      ...(publicKey !== undefined && { PIPECAT_DEFAULT_PUBLIC_KEY: publicKey }),
+      HOME: home,
+      TERM: 'xterm',
+      // What it prints is not to be broken into lines.
+      COLUMNS: '250',
     };
-    try {
-      return { code: 0, ...(await run(program, args, { env, cwd: home })) };
-    } catch (error) {
-      if (!(error instanceof CommandError) || error.code === undefined) throw error;
-      return { code: error.code, stdout: error.stdout, stderr: error.stderr };
-    }
+    return await end(program, args, { env, cwd: home, timeoutMs: 120_000, ...(input !== undefined && { input }) });
   }
+}
+
+/** All that a command printed, without the boxes, colours and lines that it is drawn with. */
+export function textOf({ stdout, stderr }: Ended): string {
+  return `${stdout}\n${stderr}`
+    .replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, '')
+    .replaceAll(/[\u2500-\u257f]/g, ' ')
+    .replaceAll(/\s+/g, ' ');
 }
 
 async function exists(path: string): Promise<boolean> {
