@@ -7,6 +7,7 @@ import { isNotFound } from '../../src/kube/errors.ts';
 import { leases, networkPolicies, podDisruptionBudgets, pods, secrets } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
+import { BullpenCli } from '../support/bullpen-cli.ts';
 import { BULLPEN_IMAGE, loadBullpenImage } from '../support/bullpen-image.ts';
 import { TestKube } from '../support/kube.ts';
 
@@ -63,6 +64,15 @@ async function keysOfController(): Promise<unknown> {
   return { uid: metadata.uid, data };
 }
 
+/** Whether one of the chart's service accounts may do that in a namespace. */
+async function may(account: string, verb: string, resource: string, namespace: string): Promise<boolean> {
+  const who = `--as=system:serviceaccount:${SYSTEM}:${account}`;
+  const { stdout } = await cluster
+    .kubectl(['auth', 'can-i', verb, resource, '--namespace', namespace, who])
+    .catch((error: unknown) => error as { stdout: string });
+  return stdout.trim() === 'yes';
+}
+
 beforeAll(async () => {
   cluster = await connectCluster();
   await loadBullpenImage(cluster);
@@ -97,18 +107,23 @@ describe('the chart', () => {
     expect((await kube.sessionInPhase('first', 'Ended')).status).toMatchObject({ reason: 'Completed' });
     await kube.when(podDisruptionBudgets, 'bullpen-sessions', 'there', () => true);
     await kube.when(networkPolicies, 'bullpen-sessions', 'there', () => true);
-    const { stdout } = await cluster
-      .kubectl([
-        'auth',
-        'can-i',
-        'create',
-        'pods',
-        '-n',
-        'default',
-        `--as=system:serviceaccount:${SYSTEM}:bullpen-controller`,
-      ])
-      .catch((error: unknown) => error as { stdout: string });
-    expect(stdout.trim()).toBe('no');
+    expect(await may('bullpen-controller', 'create', 'pods', 'default')).toBe(false);
+  });
+
+  it('is well, by `bullpen doctor`, and does not pretend to serve other namespaces', async () => {
+    const cli = new BullpenCli({ cluster, namespace: NAMESPACE });
+    const { code, stdout } = await cli.run(['doctor']);
+    expect({ code, stdout }).toMatchObject({ code: 0 });
+    for (const component of ['controller', 'gateway'])
+      expect(stdout).toMatch(new RegExp(`^ok {3}${component}: [1-9] of [1-9] pods are ready$`, 'm'));
+    expect(stdout).toMatch(/^ok {3}agent echo is ready$/m);
+    const served = await cli.run(['org', 'create', NAMESPACE]);
+    expect(served).toEqual({ code: 0, stdout: `namespace/${NAMESPACE} is an organization\n`, stderr: '' });
+    const other = await cli.run(['org', 'create', SYSTEM]);
+    expect(other).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`add ${SYSTEM} to watch.namespaces`) as string,
+    });
   });
 
   it('is upgraded, CRDs and all, while a session runs: the session does not notice', async () => {
@@ -145,6 +160,16 @@ describe('the chart', () => {
     await chart('install', CHART);
     const ended = await kube.sessionInPhase('survivor', 'Ended');
     expect(ended.status).toMatchObject({ reason: 'Lost', message: 'the pod vanished' });
+  });
+
+  it('lets its gateway keep the secrets of a namespace when `bullpen org create` says so, and not before', async () => {
+    expect(await may('bullpen-gateway', 'create', 'secrets', NAMESPACE)).toBe(false);
+    const { code, stdout } = await new BullpenCli({ cluster, namespace: NAMESPACE }).run(['org', 'create', NAMESPACE]);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `namespace/${NAMESPACE} is an organization\nrolebinding/bullpen-gateway-organization created\n`,
+    });
+    expect(await may('bullpen-gateway', 'create', 'secrets', NAMESPACE)).toBe(true);
   });
 
   it('leaves nothing that keeps a namespace from being deleted', async () => {
