@@ -15,7 +15,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/{unit,cluster,model}/**/*.test.ts'],
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/{unit,cluster,model,bench}/**/*.test.ts'],
           exclude: ['**/*.e2e.test.ts'],
           testTimeout: 60_000,
         },

@@ -6,6 +6,8 @@ import { startCluster } from '../cluster/start-cluster.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { repository } from '../support/build.ts';
 import { ControllerProcess } from '../support/controller-process.ts';
+import { GatewayProcess } from '../support/gateway-process.ts';
+import type { ProgramProcess } from '../support/program-process.ts';
 import { AuditLog } from './audit-log.ts';
 import { startFakeNodes, type BotCall, type FakeNodes } from './fake-nodes.ts';
 import { benchAgent, benchSession, type AgentOptions } from './workload.ts';
@@ -16,7 +18,7 @@ const NODES = 100;
 
 export interface BedOptions {
   log: (line: string) => void;
-  /** Folder for CPU profiles of the controller; none are made without it. */
+  /** Folder for CPU profiles of the controller and the gateway; none are made without it. */
   profileFolder?: string | undefined;
 }
 
@@ -37,7 +39,7 @@ export class Bed {
   readonly audit: AuditLog;
   readonly #nodes: FakeNodes | undefined;
   readonly #options: BedOptions;
-  readonly #controllers: ControllerProcess[] = [];
+  readonly #programs: ProgramProcess[] = [];
 
   private constructor(cluster: Cluster, api: Api, audit: AuditLog, nodes: FakeNodes | undefined, options: BedOptions) {
     this.cluster = cluster;
@@ -76,11 +78,8 @@ export class Bed {
 
   /** Spawns a controller; resolves when it runs, not when it leads. */
   async spawnController(): Promise<ControllerProcess> {
-    const folder = this.#options.profileFolder;
-    const env: Record<string, string> =
-      folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
-    const controller = await ControllerProcess.start(this.cluster, { namespace: NAMESPACE, env });
-    this.#controllers.push(controller);
+    const controller = await ControllerProcess.start(this.cluster, { namespace: NAMESPACE, env: this.#env });
+    this.#programs.push(controller);
     return controller;
   }
 
@@ -88,6 +87,15 @@ export class Bed {
     const controller = await this.spawnController();
     await controller.log('leading');
     return controller;
+  }
+
+  /** Starts a gateway; resolves when it serves. */
+  async startGateway(): Promise<GatewayProcess> {
+    // Replies are held against their schemas in tests only.
+    const options = { namespace: NAMESPACE, watchNamespaces: [NAMESPACE], config: { checkReplies: false } };
+    const gateway = await GatewayProcess.start(this.cluster, { ...options, env: this.#env });
+    this.#programs.push(gateway);
+    return gateway;
   }
 
   async createAgent(options: AgentOptions): Promise<void> {
@@ -130,13 +138,28 @@ export class Bed {
     return (await this.#nodes?.newCalls()) ?? [];
   }
 
-  /** Ends the controllers in good order, then everything else. */
+  /** Resolves when so many Sessions run. */
+  async running(count: number): Promise<void> {
+    const run = async (): Promise<boolean> => {
+      const { items } = await this.api.call<{ items: { status?: { phase?: string } }[] }>('GET', this.sessions);
+      return items.filter(({ status }) => status?.phase === 'Running').length === count;
+    };
+    await waitFor(run, { what: `${count} Sessions to run`, timeoutMs: 60_000, intervalMs: 500 });
+  }
+
+  /** Ends the gateways and the controllers in good order, then everything else. */
   async close(): Promise<void> {
-    for (const controller of this.#controllers) await controller.stop();
+    for (const program of this.#programs.toReversed()) await program.stop();
     await this.#nodes?.stop();
     await this.api.close();
     await this.cluster.stop();
     await this.audit.remove();
+  }
+
+  /** Of the programs that it starts. */
+  get #env(): Record<string, string> {
+    const folder = this.#options.profileFolder;
+    return folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
   }
 
   /** How many there are, without reading them all. */

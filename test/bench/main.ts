@@ -6,15 +6,25 @@ import { Bed } from './bed.ts';
 import { burst } from './scenarios/burst.ts';
 import { floor } from './scenarios/floor.ts';
 import { idle } from './scenarios/idle.ts';
+import { restStart } from './scenarios/rest-start.ts';
 import type { Scenario, ScenarioContext } from './scenarios/scenario.ts';
 import { scale } from './scenarios/scale.ts';
 import { start } from './scenarios/start.ts';
 import { warm } from './scenarios/warm.ts';
 import { warmNode } from './scenarios/warm-node.ts';
 
-const scenarios: Record<string, Scenario> = { floor, start, burst, warm, 'warm-node': warmNode, idle, scale };
+const scenarios: Record<string, Scenario> = {
+  floor,
+  start,
+  burst,
+  warm,
+  'rest-start': restStart,
+  'warm-node': warmNode,
+  idle,
+  scale,
+};
 
-const help = `Measures Bullpen's controller on a real API server with fake kubelets, all on this machine. Tables in Markdown go to standard
+const help = `Measures Bullpen's controller and gateway on a real API server with fake kubelets, all on this machine. Tables in Markdown go to standard
 output, progress to standard error. docs/performance.md says what was found and how to read it.
 
   npm run --silent bench -- [options]
@@ -25,8 +35,8 @@ ${Object.entries(scenarios)
   .join('\n')}
   --quick                 short runs, to see that it works: the figures mean little
   --repeat N              make each measurement so often; default 3, with --quick 1
-  --load TEXT             of warm, only the loads with this in their name
-  --profile FOLDER        write a CPU profile of each controller there (open it with Chrome DevTools)
+  --load TEXT             of warm and rest-start, only the loads with this in their name
+  --profile FOLDER        write a CPU profile of each controller and gateway there (open it with Chrome DevTools)
 
 It needs what a test cluster of local binaries needs: Linux, and Go the first time. Let nothing else run beside it.
 `;

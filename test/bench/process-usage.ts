@@ -6,6 +6,8 @@ export interface ProcessUsage {
   cpuSeconds: number;
   /** Resident now. */
   rssMiB: number;
+  /** Of it what is its own: neither the program's file nor anything else that processes share. */
+  anonMiB: number;
   /** The most that was ever resident. */
   peakRssMiB: number;
 }
@@ -24,6 +26,7 @@ export async function usageOf(pid: number): Promise<ProcessUsage> {
   return {
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
     rssMiB: kibibytes('VmRSS') / 1024,
+    anonMiB: kibibytes('RssAnon') / 1024,
     peakRssMiB: kibibytes('VmHWM') / 1024,
   };
 }

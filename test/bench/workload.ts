@@ -39,7 +39,10 @@ export function warmPool(minAgents: number): Partial<AgentSpecInput> {
 }
 
 /** What a caller tells an agent, of an ordinary size. */
-const ordinaryBody = JSON.stringify({ caller: '+1 555 0100', prompt: 'You are a friendly receptionist. '.repeat(12) });
+export const ordinaryBody = JSON.stringify({
+  caller: '+1 555 0100',
+  prompt: 'You are a friendly receptionist. '.repeat(12),
+});
 
 /**
  * A Session with a body of an ordinary size, if nothing else is said.

@@ -16,6 +16,7 @@ export interface GatewayOptions {
   config?: Record<string, unknown>;
   /** Between it and the API server. */
   proxy?: ChaosProxy;
+  env?: Record<string, string>;
 }
 
 /** A gateway that runs beside the cluster. It has the rights that the chart gives it, and no others. */
@@ -36,7 +37,8 @@ export class GatewayProcess extends ProgramProcess {
       ...options.config,
     };
     const { kubeconfig } = options.proxy ?? account;
-    const gateway = new GatewayProcess('gateway', await ProgramProcess.spawn('gateway', { kubeconfig, config }));
+    const child = await ProgramProcess.spawn('gateway', { kubeconfig, config, env: options.env });
+    const gateway = new GatewayProcess('gateway', child);
     const { port } = await gateway.log('serving');
     gateway.#origin = `http://127.0.0.1:${String(port)}`;
     return gateway;
@@ -45,6 +47,13 @@ export class GatewayProcess extends ProgramProcess {
   /** Where it serves: `http://127.0.0.1:PORT`. */
   get origin(): string {
     return this.#origin;
+  }
+
+  /** Its metrics, in Prometheus' text format. */
+  async metrics(): Promise<string> {
+    const { health } = await this.log('serving');
+    const response = await fetch(`http://127.0.0.1:${String(health)}/metrics`);
+    return await response.text();
   }
 
   /** Resolves when a request, repeated, is answered so. Rejects with the last answer. */
