@@ -1,4 +1,5 @@
 import { pino, stdTimeFunctions, type DestinationStream, type Logger as PinoLogger } from 'pino';
+import { redact } from './redact.ts';
 
 /** Structured JSON logger. Child loggers (`logger.child({ session })`) carry their fields into every line. */
 export type Logger = PinoLogger;
@@ -15,54 +16,28 @@ export interface LoggerOptions {
 }
 
 /**
- * Fields whose value never reaches a log, whoever logs the object they are in. `body` is what a caller hands to an
- * agent (and what an HTTP error carries), in a Session's spec, in a pod's annotation or in an error.
- */
-const secretFields = [
-  'authorization',
-  'Authorization',
-  'cookie',
-  'token',
-  'accessToken',
-  'password',
-  'apiKey',
-  'body',
-  'sealedBody',
-  '["bullpen.dev/body"]',
-];
-
-/**
- * How deep a secret field is looked for: `{ err: { response: { headers: { authorization } } } }` is level 4. Redaction
- * is the safety net; code logs names and reasons, not objects.
- */
-const redactionDepth = 5;
-
-/**
  * Makes the logger of a program: JSON lines, time in ISO 8601 (UTC), level by name, errors under `err` with their
  * stack and the messages of their causes, secret fields replaced by `[Redacted]`. Lines are written synchronously, so
  * that the last words before a crash are not lost.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { level, program, destination = process.stdout } = options;
-  return pino(
+  const logger = pino(
     {
       level,
       base: { program },
       timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: redactedPaths(),
+      formatters: { level: (label) => ({ level: label }), log: redact },
+      // `redact` has already made them plain.
+      serializers: { err: (error: unknown) => error },
     },
     destination,
   );
-}
-
-function redactedPaths(): string[] {
-  const depths = Array.from({ length: redactionDepth }, (_, depth) => depth);
-  return depths.flatMap((depth) => secretFields.map((field) => path(depth, field)));
-}
-
-function path(depth: number, field: string): string {
-  const wildcards = Array<string>(depth).fill('*').join('.');
-  if (wildcards === '') return field;
-  return field.startsWith('[') ? wildcards + field : `${wildcards}.${field}`;
+  // The formatter sees the fields of a line only, not those that a child has from its birth.
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its `this` below
+  const { child } = logger;
+  logger.child = function (this: Logger, bindings, childOptions) {
+    return child.call(this, redact(bindings), childOptions);
+  } as Logger['child'];
+  return logger;
 }
