@@ -15,7 +15,7 @@ import { problemOf } from './problem-of.ts';
 import { readJson } from './read-body.ts';
 import { STYLE } from '../openapi/page.ts';
 import { RateLimiter, type Rate } from './rate-limiter.ts';
-import { sendJson, sendProblem } from './reply.ts';
+import { fixedReply, sendJson, sendProblem } from './reply.ts';
 import type { Route } from './route.ts';
 import { sendLines } from './send-lines.ts';
 
@@ -121,10 +121,8 @@ export function createApp({
     addresses.take(addressOf(request.ip ?? ''));
     next();
   });
-  app.get('/openapi.json', (request, response) => sendJson(request, response, 200, documents.json));
-  app.get('/docs', (_request, response) => {
-    response.set('content-security-policy', PAGE_POLICY).type('html').send(documents.html);
-  });
+  app.get('/openapi.json', fixedReply('application/json; charset=utf-8', JSON.stringify(documents.json)));
+  app.get('/docs', fixedReply('text/html; charset=utf-8', documents.html, { 'content-security-policy': PAGE_POLICY }));
   for (const each of routes) {
     app[each.method](each.path, async (request, response) => {
       response.locals['route'] = each.path;

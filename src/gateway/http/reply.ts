@@ -4,6 +4,7 @@ import type { Problem } from '../problems.ts';
 
 /** Replies of this size are compressed for who can read that: the official client reads some of them only when they come in one piece. */
 const GZIP_BYTES = 2048;
+const GZIP = { 'content-encoding': 'gzip' };
 
 /** Of a request that has been answered before all of it was there. */
 const DRAIN_BYTES = 16 * 1024 * 1024;
@@ -21,14 +22,46 @@ export function sendJson(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   const text = Buffer.from(JSON.stringify(body));
-  const gzip = text.length >= GZIP_BYTES && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
-  const bytes = gzip ? gzipSync(text) : text;
-  response.writeHead(status, {
+  const isLong = text.length >= GZIP_BYTES;
+  const gzip = isLong && takesGzip(request);
+  const all = {
     ...headers,
     'content-type': 'application/json; charset=utf-8',
+    ...(isLong && { vary: 'accept-encoding' }),
+    ...(gzip && GZIP),
+  };
+  send(request, response, status, all, gzip ? gzipSync(text) : text);
+}
+
+/** Answers everybody with the same: it is compressed once, because anybody may ask for it as often as they like. */
+export function fixedReply(
+  type: string,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const plain = Buffer.from(text);
+  const compressed = gzipSync(plain);
+  return (request, response) => {
+    const gzip = takesGzip(request);
+    const all = { ...headers, 'content-type': type, vary: 'accept-encoding', ...(gzip && GZIP) };
+    send(request, response, 200, all, gzip ? compressed : plain);
+  };
+}
+
+function takesGzip({ headers }: IncomingMessage): boolean {
+  return /\bgzip\b/.test(headers['accept-encoding'] ?? '');
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  bytes: Buffer,
+): void {
+  response.writeHead(status, {
+    ...headers,
     'content-length': bytes.length,
-    ...(text.length >= GZIP_BYTES && { vary: 'accept-encoding' }),
-    ...(gzip && { 'content-encoding': 'gzip' }),
     ...(!request.complete && { connection: 'close' }),
   });
   const sent = request.method === 'HEAD' ? '' : bytes;
