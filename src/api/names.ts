@@ -65,6 +65,10 @@ export const annotations = {
   body: 'bullpen.dev/body',
   /** On Agents: a change of its value makes a new revision, as `kubectl rollout restart` does. */
   redeploy: 'bullpen.dev/redeploy',
+  /** On Agents that were deployed over REST: `krispViva.audioFilter`, `tel` or `pro`. A note: it changes no pod. */
+  krispAudioFilter: 'bullpen.dev/krisp-audio-filter',
+  /** On Agents that were deployed over REST: `websocketAuth`, `none` or `token`. A note: it changes no pod. */
+  webSocketAuth: 'bullpen.dev/websocket-auth',
   /** On pods of protocol Http: the ids of the keys that the pod trusts, with commas between them. */
   keys: 'bullpen.dev/keys',
   /** On the Secret of the controller's keys, put there by people: asks for a new key, whatever the value. The controller removes it. */

@@ -102,6 +102,57 @@ describe.concurrent('an agent', () => {
     expect(conflict.body['error']).toMatch(/[.]spec[.]image.*flux/);
   });
 
+  test('is what it was told to be, also what no pod is made of', async () => {
+    const played = await play('fields');
+    const { scene, call } = played;
+    const ref = { namespace: scene.namespace, name: 'echo' };
+    const resources = { cpu: '100m', memory: '64Mi' };
+    const created = await call('POST', '/v1/agents', {
+      serviceName: 'echo',
+      image: IMAGE,
+      agentProfile: 'agent-2x',
+      resources,
+      architecture: 'amd64',
+      imagePullSecretSet: 'pull',
+      websocketAuth: 'none',
+      krispViva: {},
+    });
+    expect(created.status).toBe(200);
+    const first = await ready(played, 'echo');
+    expect(first).toMatchObject({
+      agentProfile: 'agent-2x',
+      resources,
+      websocketAuth: 'none',
+      krispViva: { audioFilter: null },
+      deployment: { manifest: { spec: { arch: 'amd64', resources, imagePullSecretName: 'pull' } } },
+      currentRevision: { phase: 'Active' },
+    });
+    // A note is no new revision, and stays when something else is changed.
+    const krisp = await call('POST', '/v1/agents/echo', { serviceName: 'echo', krispViva: { audioFilter: 'tel' } });
+    expect(krisp.body).toMatchObject({ krispViva: { audioFilter: 'tel' }, activeDeploymentReady: true });
+    expect(krisp.body['warning']).toContain('Krisp');
+    const scaled = await call('POST', '/v1/agents/echo', { autoScaling: { maxAgents: 4 } });
+    expect(scaled.body).toMatchObject({ krispViva: { audioFilter: 'tel' }, websocketAuth: 'none', resources });
+    expect(scaled.body).not.toHaveProperty('warning');
+    expect((await ready(played, 'echo'))['desiredDeploymentId']).toBe(first['desiredDeploymentId']);
+    expect((await call('POST', '/v1/agents/echo', { autoScaling: { maxAgents: 4 } })).body['warning']).toContain(
+      'Nothing has changed',
+    );
+    const { metadata } = await scene.kube.api.get(agents, ref);
+    expect(metadata.annotations).toEqual({
+      'bullpen.dev/krisp-audio-filter': 'tel',
+      'bullpen.dev/websocket-auth': 'none',
+    });
+    const other = await call('POST', '/v1/agents/echo', { agentProfile: 'agent-1x', krispViva: { audioFilter: null } });
+    expect(other.body).toMatchObject({ resources: { cpu: '500m', memory: '1Gi' }, krispViva: { audioFilter: null } });
+    expect((await call('POST', '/v1/agents/echo', { serviceName: 'other' })).status).toBe(400);
+    const listed = await call('GET', '/v1/agents?includeActiveDeployment=true&region=default');
+    expect(listed.body).toMatchObject({
+      services: [{ name: 'echo', deployment: { manifest: { spec: { image: IMAGE } } } }],
+    });
+    expect((await call('GET', '/v1/agents?region=elsewhere')).body).toEqual({ services: [] });
+  });
+
   test('that cannot be is refused, and says why', async () => {
     const { call } = await play('refused');
     const deploy = (more: object) => call('POST', '/v1/agents', { serviceName: 'echo', image: IMAGE, ...more });
@@ -109,6 +160,11 @@ describe.concurrent('an agent', () => {
     expect((await deploy({ serviceName: 'Echo' })).status).toBe(400);
     expect((await deploy({ autoScaling: { minAgents: 5, maxAgents: 2 } })).body['error']).toContain('minAgents');
     expect((await deploy({ region: 'us-west' })).body['error']).toContain('region');
+    expect((await deploy({ krispViva: { audioFilter: 'loud' } })).body).toMatchObject({
+      code: 'GENERIC_BAD_REQUEST',
+      error: expect.stringContaining('krispViva.audioFilter') as string,
+    });
+    expect((await deploy({ enableManagedKeys: true })).status).toBe(400);
     expect((await call('GET', '/v1/agents')).body).toEqual({ services: [] });
   });
 });

@@ -1,45 +1,12 @@
-import { z } from 'zod';
 import type { Agent, AgentSpecInput } from '../../api/agent.ts';
-import { agentLimits, profiles } from '../../api/limits.ts';
-import { annotations, apiVersion } from '../../api/names.ts';
+import { profiles } from '../../api/limits.ts';
+import { agentContainer, annotations, apiVersion } from '../../api/names.ts';
 import { Problem } from '../problems.ts';
-import { agentNameParam, REGION } from '../routes/fields.ts';
+import { refuseWhatThereIsNot, type AgentSettings } from './agent-settings.ts';
+import { ARCHITECTURE, agentResources } from './pod-needs.ts';
 
 /** Who owns the fields of an Agent that were set over REST. */
 export const FIELD_MANAGER = 'bullpen-gateway';
-
-/** Longest name of an agent over REST, as Pipecat Cloud has it. */
-const MAX_NAME = 54;
-
-const { maxSessionDuration, maxAgents } = agentLimits;
-const secretName = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
-  .max(253);
-
-/** What of an agent can be set over REST. Fields that are not here are ignored: clients send more than the API has. */
-const settings = {
-  image: z.string().min(1).max(1024).optional(),
-  buildId: z.string().nullish(),
-  region: z.string().nullish(),
-  imagePullSecretSet: secretName.nullish(),
-  secretSet: secretName.nullish(),
-  autoScaling: z
-    .looseObject({
-      minAgents: z.int().min(0).max(maxAgents.max).nullish(),
-      maxAgents: z.int().min(0).max(maxAgents.max).nullish(),
-    })
-    .nullish(),
-  agentProfile: z.enum(Object.keys(profiles) as [string, ...string[]]).nullish(),
-  resources: z.looseObject({ cpu: z.string().optional(), memory: z.string().optional() }).nullish(),
-  maxSessionDuration: z.int().min(maxSessionDuration.min).max(maxSessionDuration.max).nullish(),
-  architecture: z.enum(['amd64', 'arm64']).nullish(),
-  forceRedeploy: z.boolean().nullish(),
-};
-
-export const agentCreation = z.looseObject({ ...settings, serviceName: agentNameParam.max(MAX_NAME).min(2) });
-export const agentUpdate = z.looseObject({ ...settings, serviceName: agentNameParam.optional() });
-export type AgentSettings = z.output<typeof agentUpdate>;
 
 interface ManagedFields {
   manager?: string;
@@ -72,59 +39,76 @@ export function agentManifest(
   if (live === undefined && given.image === undefined)
     throw new Problem('BadRequest', { error: 'Invalid parameters: image: an image is required' });
   const before = live === undefined ? {} : ownedSpec(live);
-  const redeploy =
-    given.forceRedeploy === true
-      ? new Date(now).toISOString()
-      : live && owns(live, ['f:metadata', 'f:annotations', `f:${annotations.redeploy}`])
-        ? live.metadata.annotations?.[annotations.redeploy]
-        : undefined;
+  const notes = notesOf(live, given, now);
   const { minAgents, maxAgents: most } = given.autoScaling ?? {};
   const scaling = {
     ...before.scaling,
     ...(typeof minAgents === 'number' && { minAgents }),
     ...(typeof most === 'number' && { maxAgents: most }),
   };
-  const podTemplate = templateOf(before.podTemplate, given);
+  const present = live?.spec.profile ?? 'agent-1x';
+  const profile = given.agentProfile ?? present;
+  const podTemplate = templateOf(before.podTemplate, given, { profile, isNew: profile !== present });
   return {
     apiVersion,
     kind: 'Agent',
-    metadata: { ...where, ...(redeploy !== undefined && { annotations: { [annotations.redeploy]: redeploy } }) },
+    metadata: { ...where, ...(Object.keys(notes).length > 0 && { annotations: notes }) },
     spec: {
       ...before,
       ...(given.image !== undefined && { image: given.image }),
       ...(typeof given.secretSet === 'string' && { secretSet: given.secretSet }),
-      ...(typeof given.agentProfile === 'string' && { profile: given.agentProfile as keyof typeof profiles }),
+      ...(typeof given.agentProfile === 'string' && { profile: given.agentProfile }),
       ...(typeof given.maxSessionDuration === 'number' && { maxSessionDuration: given.maxSessionDuration }),
       ...(Object.keys(scaling).length > 0 && { scaling }),
-      ...(podTemplate && { podTemplate }),
+      podTemplate,
     },
   };
 }
 
-type Template = NonNullable<AgentSpecInput['podTemplate']>;
-
-function templateOf(before: Template | undefined, given: AgentSettings): Template | undefined {
-  const spec: Record<string, unknown> = { ...before?.spec };
-  if (typeof given.imagePullSecretSet === 'string') spec['imagePullSecrets'] = [{ name: given.imagePullSecretSet }];
-  if (typeof given.architecture === 'string') spec['nodeSelector'] = { 'kubernetes.io/arch': given.architecture };
-  const { cpu, memory } = given.resources ?? {};
-  if (cpu !== undefined || memory !== undefined) {
-    const resources = { ...(cpu !== undefined && { cpu }), ...(memory !== undefined && { memory }) };
-    spec['containers'] = [{ name: 'agent', resources: { requests: resources, limits: resources } }];
-  }
-  return Object.keys(spec).length === 0 ? undefined : { ...before, spec };
+/** What is on the Agent as an annotation: to be redeployed, and what REST is told and no pod is made of. */
+function notesOf(live: Agent | undefined, given: AgentSettings, now: number): Record<string, string> {
+  const owned = Object.entries(live?.metadata.annotations ?? {}).filter(
+    ([name]) => live !== undefined && owns(live, ['f:metadata', 'f:annotations', `f:${name}`]),
+  );
+  const { audioFilter } = given.krispViva ?? {};
+  const notes: Record<string, string | null | undefined> = {
+    ...Object.fromEntries(owned),
+    ...(given.forceRedeploy === true && { [annotations.redeploy]: new Date(now).toISOString() }),
+    ...(audioFilter !== undefined && { [annotations.krispAudioFilter]: audioFilter }),
+    ...(typeof given.websocketAuth === 'string' && { [annotations.webSocketAuth]: given.websocketAuth }),
+  };
+  return Object.fromEntries(
+    Object.entries(notes).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
 }
 
-function refuseWhatThereIsNot({ buildId, image, region }: AgentSettings): void {
-  if (typeof buildId === 'string')
-    throw new Problem('BadRequest', {
-      error:
-        image === undefined
-          ? 'Build not found: this cluster builds no images. Push an image and deploy that.'
-          : 'Cannot specify both image and buildId. Use one or the other.',
-    });
-  if (typeof region === 'string' && region !== REGION)
-    throw new Problem('BadRequest', { error: `Invalid region: this cluster is the region "${REGION}"` });
+type Template = NonNullable<AgentSpecInput['podTemplate']>;
+
+/**
+ * Resources that were set go with the profile that they were set beside. The command line sends the profile with every deployment, so the
+ * same one again says nothing.
+ */
+function templateOf(
+  before: Template | undefined,
+  given: AgentSettings,
+  { profile, isNew }: { profile: keyof typeof profiles; isNew: boolean },
+): Template | undefined {
+  const { containers, ...kept } = { ...before?.spec };
+  const spec: Record<string, unknown> = { ...kept, ...(containers !== undefined && !isNew && { containers }) };
+  if (typeof given.imagePullSecretSet === 'string') spec['imagePullSecrets'] = [{ name: given.imagePullSecretSet }];
+  const architecture = given.architecture ?? (typeof given.nodeType === 'string' ? 'arm64' : undefined);
+  if (architecture !== undefined) spec['nodeSelector'] = { [ARCHITECTURE]: architecture };
+  const { cpu, memory } = given.resources ?? {};
+  if (cpu !== undefined || memory !== undefined) {
+    const resources = {
+      ...profiles[profile],
+      ...agentResources(spec),
+      ...(cpu !== undefined && { cpu }),
+      ...(memory !== undefined && { memory }),
+    };
+    spec['containers'] = [{ name: agentContainer, resources: { requests: resources, limits: resources } }];
+  }
+  return Object.keys(spec).length === 0 ? undefined : { ...before, spec };
 }
 
 /** What we have applied of the spec and nobody else has taken over since. */
@@ -132,9 +116,12 @@ function ownedSpec(live: Agent): Partial<AgentSpecInput> {
   const { spec } = live;
   const has = (...path: string[]): boolean => owns(live, ['f:spec', ...path]);
   const template = spec.podTemplate?.spec ?? {};
+  const nodes = template['nodeSelector'] as Record<string, string> | undefined;
   const templateSpec = {
     ...(has('f:podTemplate', 'f:spec', 'f:imagePullSecrets') && { imagePullSecrets: template['imagePullSecrets'] }),
-    ...(has('f:podTemplate', 'f:spec', 'f:nodeSelector') && { nodeSelector: template['nodeSelector'] }),
+    ...(has('f:podTemplate', 'f:spec', 'f:nodeSelector', `f:${ARCHITECTURE}`) && {
+      nodeSelector: { [ARCHITECTURE]: nodes?.[ARCHITECTURE] },
+    }),
     ...(has('f:podTemplate', 'f:spec', 'f:containers') && { containers: template['containers'] }),
   };
   const scaling = {

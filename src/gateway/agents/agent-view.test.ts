@@ -1,62 +1,104 @@
 import { describe, expect, it } from 'vitest';
-import { agentSpec, type Agent, type AgentStatus } from '../../api/agent.ts';
-import { viewDetails } from './agent-view.ts';
+import type { AgentStatus } from '../../api/agent.ts';
+import { annotations } from '../../api/names.ts';
+import { makeAgent } from '../testing/objects.ts';
+import { agentDetails, viewDetails } from './agent-view.ts';
+import { deploymentId } from './deployment-id.ts';
 
-const T = '2030-01-31T12:00:00Z';
+const SINCE = '2030-01-31T11:30:00.000Z';
+const id = (revision: string): string => deploymentId('team-a', 'echo', revision);
 
-/** An Agent whose present spec the controller has seen, unless its status says otherwise. */
-function agent(minAgents: number, status: AgentStatus = {}): Agent {
-  const ready = { type: 'Ready', status: 'True', reason: 'Ready', message: '', lastTransitionTime: T } as const;
+function status(ready: 'True' | 'False', reason: string, more: Partial<AgentStatus> = {}): AgentStatus {
+  const condition = (type: string, is: 'True' | 'False') => ({
+    type,
+    status: is,
+    reason,
+    message: `because of ${reason}`,
+    lastTransitionTime: SINCE,
+  });
   return {
-    apiVersion: 'bullpen.dev/v1alpha1',
-    kind: 'Agent',
-    metadata: { name: 'echo', namespace: 'calls', uid: 'u', resourceVersion: '1', generation: 2, creationTimestamp: T },
-    spec: agentSpec.parse({ image: 'i', scaling: { minAgents } }),
-    status: { observedGeneration: 2, revision: 'new', conditions: [ready], ...status },
+    observedGeneration: 1,
+    revision: 'r2',
+    warm: 2,
+    conditions: [
+      condition('Ready', ready),
+      condition('Reconciling', 'False'),
+      condition('Stalled', ready === 'True' ? 'False' : 'True'),
+    ],
+    ...more,
   };
 }
 
-/** What the official command line and the deploy action wait for. */
-function isDone(of: Agent): { cli: boolean; action: boolean } {
-  const { available, ready, activeDeploymentReady, desiredDeploymentId, reconciledDeploymentId } = viewDetails(of, 0);
-  const isJudged = desiredDeploymentId === reconciledDeploymentId;
-  return {
-    cli: available && (ready || activeDeploymentReady) && isJudged,
-    action: (available || ready) && activeDeploymentReady,
-  };
-}
+const view = (agent: ReturnType<typeof makeAgent>) => agentDetails.parse(viewDetails(agent, 3));
 
-describe('a deployment', () => {
-  it('is not done before the controller has seen it', () => {
-    expect(isDone(agent(0, { observedGeneration: 1 }))).toEqual({ cli: false, action: false });
+describe('an agent as the REST API shows it', () => {
+  it('says what one session has: what its profile gives, or what was set instead', () => {
+    expect(view(makeAgent({ profile: 'agent-2x' }))).toMatchObject({
+      agentProfile: 'agent-2x',
+      resources: { cpu: '1', memory: '2Gi' },
+      deployment: { manifest: { spec: { resources: { cpu: '1', memory: '2Gi' } } } },
+    });
+    const own = { name: 'agent', resources: { limits: { cpu: 2, memory: '3Gi' }, requests: { cpu: 1 } } };
+    expect(view(makeAgent({ podTemplate: { spec: { containers: [own] } } })).resources).toEqual({
+      cpu: '2',
+      memory: '3Gi',
+    });
+    // Whoever wrote a template may have written anything.
+    for (const containers of ['x', [7], [{ name: 'agent', resources: 7 }]])
+      expect(view(makeAgent({ podTemplate: { spec: { containers } } })).resources).toEqual({
+        cpu: '500m',
+        memory: '1Gi',
+      });
   });
 
-  it('is done when it is seen, where no pod is to wait', () => {
-    expect(isDone(agent(0))).toEqual({ cli: true, action: true });
+  it('has what it was told and no pod is made of', () => {
+    const notes = { [annotations.krispAudioFilter]: 'tel', [annotations.webSocketAuth]: 'none' };
+    expect(view(makeAgent({}, { annotations: notes }))).toMatchObject({
+      krispViva: { audioFilter: 'tel' },
+      websocketAuth: 'none',
+      deployment: { manifest: { spec: { krispViva: { audioFilters: true } } } },
+    });
+    const none = view(makeAgent({}, { annotations: { [annotations.krispAudioFilter]: 'loud' } }));
+    expect(none.krispViva).toEqual({ audioFilter: null });
+    expect(none).not.toHaveProperty('websocketAuth');
   });
 
-  it.each([[undefined], ['old']])(
-    'is done when a pod of it is ready, where pods are to wait (before that: %s)',
-    (before) => {
-      const waits = before === undefined ? {} : { lastReadyRevision: before };
-      expect(isDone(agent(1, waits))).toEqual({ cli: false, action: false });
-      expect(isDone(agent(1, { lastReadyRevision: 'new' }))).toEqual({ cli: true, action: true });
-      // Meanwhile sessions can be started.
-      expect(viewDetails(agent(1, waits), 0)).toMatchObject({ ready: true, available: true });
-    },
-  );
+  it('says for which nodes it is, and where its secrets come from', () => {
+    const spec = {
+      nodeSelector: { 'kubernetes.io/arch': 'arm64' },
+      imagePullSecrets: [{ name: 'pull' }],
+    };
+    expect(view(makeAgent({ secretSet: 'set', podTemplate: { spec } })).deployment.manifest.spec).toMatchObject({
+      arch: 'arm64',
+      imagePullSecretName: 'pull',
+      envFromSecretNames: ['set'],
+      maxSessionDurationSeconds: 7200,
+    });
+  });
 
-  it('is not failed for what was wrong before it', () => {
-    const message = 'a warm pod: ErrImagePull';
-    const ready = {
-      type: 'Ready',
-      status: 'False',
-      reason: 'ImagePullFailed',
-      message,
-      lastTransitionTime: T,
-    } as const;
-    const errors = [{ code: 'PCC_IMAGE_NOT_FOUND', message }];
-    expect(viewDetails(agent(1, { conditions: [ready] }), 0)).toMatchObject({ errors });
-    expect(viewDetails(agent(1, { conditions: [ready], observedGeneration: 1 }), 0)).not.toHaveProperty('errors');
+  it('tells how its revision does, in words that the official command line reads', () => {
+    const agent = makeAgent();
+    agent.status = status('True', 'Ready');
+    const ready = view(agent);
+    expect(ready).toMatchObject({
+      currentRevision: { deploymentID: id('r2'), phase: 'Active', readyReplicas: 2, phaseStartedAt: SINCE },
+      conditions: expect.arrayContaining([
+        expect.objectContaining({ type: 'Progressing', status: 'False' }),
+        expect.objectContaining({ type: 'Degraded', status: 'False' }),
+      ]) as unknown,
+    });
+    expect(ready).not.toHaveProperty('previousRevision');
+    agent.status = status('False', 'ImagePullFailed', { lastReadyRevision: 'r1' });
+    expect(view(agent)).toMatchObject({
+      errors: [{ code: 'PCC_IMAGE_NOT_FOUND' }],
+      currentRevision: {
+        deploymentID: id('r2'),
+        phase: 'Failed',
+        health: { ready: false, reason: 'ImagePullFailed', message: 'because of ImagePullFailed' },
+      },
+      previousRevision: { deploymentID: id('r1'), phase: 'Active' },
+    });
+    // The pods that wait are of the revision that serves.
+    expect(view(agent).currentRevision).not.toHaveProperty('readyReplicas');
   });
 });

@@ -1,11 +1,40 @@
 import { z } from 'zod';
-import type { Agent } from '../../api/agent.ts';
+import type { Agent, AgentSpec } from '../../api/agent.ts';
+import { profiles } from '../../api/limits.ts';
+import { annotations } from '../../api/names.ts';
 import { parseAgentSpec } from '../../api/parse.ts';
 import { readinessOf } from '../agent-readiness.ts';
 import { REGION } from '../routes/fields.ts';
+import { audioFilters, webSocketAuths } from './agent-settings.ts';
 import { desiredDeployment, reconciledDeployment } from './deployment-id.ts';
+import { agentResources, architectureOf, type Resources } from './pod-needs.ts';
+import { agentRevision, revisionsOf } from './revision-view.ts';
 
 const timestamp = z.iso.datetime();
+const resources = z.object({ cpu: z.string().optional(), memory: z.string().optional() });
+const autoScaling = z.object({ minReplicas: z.int(), maxReplicas: z.int() });
+
+const deployment = z.object({
+  id: z.string(),
+  serviceId: z.string(),
+  createdAt: timestamp,
+  updatedAt: timestamp,
+  manifest: z.object({
+    apiVersion: z.string(),
+    kind: z.string(),
+    metadata: z.object({ name: z.string(), namespace: z.string() }),
+    spec: z.looseObject({
+      image: z.string(),
+      autoScaling,
+      arch: z.string().optional(),
+      resources: resources.optional(),
+      imagePullSecretName: z.string().optional(),
+      envFromSecretNames: z.array(z.string()).optional(),
+      maxSessionDurationSeconds: z.int().optional(),
+      krispViva: z.object({ audioFilters: z.boolean() }).optional(),
+    }),
+  }),
+});
 
 /** An agent as lists show it. */
 export const agentSummary = z.object({
@@ -18,6 +47,7 @@ export const agentSummary = z.object({
   reconciledDeploymentId: z.string().optional(),
   createdAt: timestamp,
   updatedAt: timestamp,
+  deployment: deployment.optional().describe('In lists that ask for it.'),
 });
 
 /** An agent in full. What is not known is left out: the official client does not read null in most of these. */
@@ -26,27 +56,14 @@ export const agentDetails = agentSummary.extend({
   available: z.boolean(),
   activeDeploymentReady: z.boolean(),
   activeSessionCount: z.int(),
-  autoScaling: z.object({ minReplicas: z.int(), maxReplicas: z.int() }),
+  autoScaling,
   agentProfile: z.string().optional(),
-  resources: z.object({ cpu: z.string().optional(), memory: z.string().optional() }).optional(),
-  deployment: z.object({
-    id: z.string(),
-    serviceId: z.string(),
-    createdAt: timestamp,
-    updatedAt: timestamp,
-    manifest: z.object({
-      apiVersion: z.string(),
-      kind: z.string(),
-      metadata: z.object({ name: z.string(), namespace: z.string() }),
-      spec: z.looseObject({
-        image: z.string(),
-        autoScaling: z.object({ minReplicas: z.int(), maxReplicas: z.int() }),
-        imagePullSecretName: z.string().optional(),
-        envFromSecretNames: z.array(z.string()).optional(),
-        maxSessionDurationSeconds: z.int().optional(),
-      }),
-    }),
-  }),
+  resources: resources.optional().describe('What one session has: that of the profile, unless others were set.'),
+  krispViva: z.object({ audioFilter: z.enum(audioFilters).nullable() }),
+  websocketAuth: z.enum(webSocketAuths).optional(),
+  deployment,
+  currentRevision: agentRevision.optional(),
+  previousRevision: agentRevision.optional().describe('It serves while the present one cannot, or not yet.'),
   errors: z.array(z.object({ code: z.string(), message: z.string() })).optional(),
   conditions: z.array(z.object({ type: z.string(), status: z.string(), reason: z.string(), message: z.string() })),
 });
@@ -77,21 +94,46 @@ export function viewSummary(agent: Agent): z.output<typeof agentSummary> {
   };
 }
 
+/** As it is to be: the deployment of an Agent's present spec. */
+export function viewDeployment(agent: Agent): z.output<typeof deployment> {
+  const { uid, name, namespace = '' } = agent.metadata;
+  const spec = specOf(agent);
+  const template = agent.spec.podTemplate?.spec;
+  const pullSecret = template?.['imagePullSecrets'] as { name?: string }[] | undefined;
+  const pullSecretName = pullSecret?.[0]?.name;
+  const arch = architectureOf(template);
+  const changedAt = lastChange(agent);
+  return {
+    id: desiredDeployment(agent),
+    serviceId: uid,
+    createdAt: changedAt,
+    updatedAt: changedAt,
+    manifest: {
+      apiVersion: agent.apiVersion,
+      kind: agent.kind,
+      metadata: { name, namespace },
+      spec: {
+        image: agent.spec.image,
+        autoScaling: autoScalingOf(spec),
+        ...(arch !== undefined && { arch }),
+        ...(spec && { resources: resourcesOf(spec) }),
+        ...(pullSecretName !== undefined && { imagePullSecretName: pullSecretName }),
+        ...(spec?.secretSet !== undefined && { envFromSecretNames: [spec.secretSet] }),
+        ...(spec && { maxSessionDurationSeconds: spec.maxSessionDuration }),
+        ...(audioFilterOf(agent) !== null && { krispViva: { audioFilters: true } }),
+      },
+    },
+  };
+}
+
 /** @param activeSessions how many Sessions it has now */
 export function viewDetails(agent: Agent, activeSessions: number): z.output<typeof agentDetails> {
+  const spec = specOf(agent);
   const summary = viewSummary(agent);
-  const { name, namespace = '' } = agent.metadata;
-  const parsed = parseAgentSpec(agent.spec);
-  const spec = parsed.ok ? parsed.spec : undefined;
-  const autoScaling = {
-    minReplicas: spec?.scaling.minAgents ?? 0,
-    maxReplicas: spec?.scaling.maxAgents ?? 0,
-  };
   const { judged, ready, available, reason, message } = readinessOf(agent);
   // What was wrong with the spec before would end the deployment that mends it.
   const code = ready || !judged || reason === undefined ? undefined : ERROR_CODES[reason];
-  const pullSecret = agent.spec.podTemplate?.spec?.['imagePullSecrets'] as { name?: string }[] | undefined;
-  const pullSecretName = pullSecret?.[0]?.name;
+  const auth = z.enum(webSocketAuths).safeParse(agent.metadata.annotations?.[annotations.webSocketAuth]);
   return {
     ...summary,
     ready,
@@ -99,34 +141,51 @@ export function viewDetails(agent: Agent, activeSessions: number): z.output<type
     // Pipecat's deploy action looks at nothing else.
     activeDeploymentReady: ready && summary.reconciledDeploymentId === summary.desiredDeploymentId,
     activeSessionCount: activeSessions,
-    autoScaling,
-    ...(spec && { agentProfile: spec.profile }),
-    deployment: {
-      id: summary.desiredDeploymentId,
-      serviceId: summary.id,
-      createdAt: summary.updatedAt,
-      updatedAt: summary.updatedAt,
-      manifest: {
-        apiVersion: agent.apiVersion,
-        kind: agent.kind,
-        metadata: { name, namespace },
-        spec: {
-          image: agent.spec.image,
-          autoScaling,
-          ...(pullSecretName !== undefined && { imagePullSecretName: pullSecretName }),
-          ...(spec?.secretSet !== undefined && { envFromSecretNames: [spec.secretSet] }),
-          ...(spec && { maxSessionDurationSeconds: spec.maxSessionDuration }),
-        },
-      },
-    },
+    autoScaling: autoScalingOf(spec),
+    ...(spec && { agentProfile: spec.profile, resources: resourcesOf(spec) }),
+    krispViva: { audioFilter: audioFilterOf(agent) },
+    ...(auth.success && { websocketAuth: auth.data }),
+    deployment: viewDeployment(agent),
+    ...revisionsOf(agent, code !== undefined),
     ...(code !== undefined && { errors: [{ code, message: message ?? reason ?? '' }] }),
-    conditions: (agent.status?.conditions ?? []).map((condition) => ({
-      type: condition.type,
-      status: condition.status,
-      reason: condition.reason,
-      message: condition.message,
-    })),
+    conditions: conditionsOf(agent),
   };
+}
+
+function specOf({ spec }: Agent): AgentSpec | undefined {
+  const parsed = parseAgentSpec(spec);
+  return parsed.ok ? parsed.spec : undefined;
+}
+
+function autoScalingOf(spec: AgentSpec | undefined): z.output<typeof autoScaling> {
+  return { minReplicas: spec?.scaling.minAgents ?? 0, maxReplicas: spec?.scaling.maxAgents ?? 0 };
+}
+
+/** Resources of the template are instead of those of the profile, not beside them. */
+function resourcesOf({ profile, podTemplate }: AgentSpec): Resources {
+  const own = agentResources(podTemplate?.spec);
+  return Object.keys(own).length > 0 ? own : profiles[profile];
+}
+
+function audioFilterOf({ metadata }: Agent): (typeof audioFilters)[number] | null {
+  const filter = z.enum(audioFilters).safeParse(metadata.annotations?.[annotations.krispAudioFilter]);
+  return filter.success ? filter.data : null;
+}
+
+/** Those of the Agent, and two of them again under the names that the official command line knows. */
+function conditionsOf({ status }: Agent): z.output<typeof agentDetails>['conditions'] {
+  const own = (status?.conditions ?? []).map(({ type, status: is, reason, message }) => ({
+    type,
+    status: is,
+    reason,
+    message,
+  }));
+  const known: Record<string, string> = { Reconciling: 'Progressing', Stalled: 'Degraded' };
+  const again = own.flatMap((condition) => {
+    const type = known[condition.type];
+    return type === undefined ? [] : [{ ...condition, type }];
+  });
+  return [...own, ...again];
 }
 
 /** When anything of it changed last that its owner would call a change. */

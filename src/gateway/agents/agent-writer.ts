@@ -5,7 +5,14 @@ import type { Clock } from '../../kube/clock.ts';
 import { isConflict, isForbidden, isInvalid, isNotFound, KubeError } from '../../kube/errors.ts';
 import { Problem } from '../problems.ts';
 import type { AgentDirectory } from './agent-directory.ts';
-import { agentManifest, FIELD_MANAGER, type AgentSettings } from './agent-manifest.ts';
+import { agentManifest, FIELD_MANAGER } from './agent-manifest.ts';
+import { warningOf, type AgentSettings } from './agent-settings.ts';
+
+/** An Agent as it is now, and what whoever changed it should know. */
+export interface Written {
+  agent: Agent;
+  warning: string | undefined;
+}
 
 /** Makes, changes and deletes Agents, as one of several who may do so. */
 export class AgentWriter {
@@ -20,14 +27,14 @@ export class AgentWriter {
   }
 
   /** @throws Problem Conflict when there is one of that name */
-  async create(namespace: string, name: string, given: AgentSettings): Promise<Agent> {
+  async create(namespace: string, name: string, given: AgentSettings): Promise<Written> {
     if ((await this.#directory.fresh(namespace, name)) !== undefined)
       throw new Problem('Conflict', { error: `An agent named ${name} already exists` });
     return await this.#apply(namespace, name, undefined, given);
   }
 
   /** @throws Problem AgentNotFound */
-  async update(namespace: string, name: string, given: AgentSettings): Promise<Agent> {
+  async update(namespace: string, name: string, given: AgentSettings): Promise<Written> {
     const live = await this.#directory.fresh(namespace, name);
     if (live === undefined) throw new Problem('AgentNotFound');
     return await this.#apply(namespace, name, live, given);
@@ -44,17 +51,22 @@ export class AgentWriter {
     }
   }
 
-  async #apply(namespace: string, name: string, live: Agent | undefined, given: AgentSettings): Promise<Agent> {
+  async #apply(namespace: string, name: string, live: Agent | undefined, given: AgentSettings): Promise<Written> {
     const body = agentManifest(live, { namespace, name }, given, this.#clock.now());
     try {
-      const written = await this.#api.patch(
+      const agent = await this.#api.patch(
         agentResource,
         { namespace, name },
         { type: 'apply', body },
         { fieldManager: FIELD_MANAGER },
       );
-      this.#directory.written(written);
-      return written;
+      this.#directory.written(agent);
+      // An apply that changes nothing is not written.
+      const isSame = agent.metadata.resourceVersion === live?.metadata.resourceVersion;
+      return {
+        agent,
+        warning: warningOf(given) ?? (isSame ? 'Nothing has changed: the agent is as it was.' : undefined),
+      };
     } catch (error) {
       throw refusal(error);
     }

@@ -5,21 +5,28 @@ import { keyOf, type Store } from '../../kube/store.ts';
 import type { Agent } from '../../api/agent.ts';
 import { INDEX } from '../caches.ts';
 import type { AgentDirectory } from '../agents/agent-directory.ts';
-import { agentCreation, agentUpdate } from '../agents/agent-manifest.ts';
-import { agentDetails, agentSummary, viewDetails, viewSummary } from '../agents/agent-view.ts';
-import type { AgentWriter } from '../agents/agent-writer.ts';
+import { agentCreation, agentUpdate } from '../agents/agent-settings.ts';
+import { agentDetails, agentSummary, viewDeployment, viewDetails, viewSummary } from '../agents/agent-view.ts';
+import type { AgentWriter, Written } from '../agents/agent-writer.ts';
 import { parse } from '../http/app.ts';
 import { onBoth, route, type Call, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
-import { OK, okReply } from './fields.ts';
+import { OK, okReply, REGION } from './fields.ts';
 
 const MAX_BYTES = 256 * 1024;
 
 const noParams = z.looseObject({});
 const named = z.looseObject({ agentName: z.string() });
 const query = z.looseObject({});
+const listQuery = z.looseObject({
+  region: z.string().optional(),
+  includeActiveDeployment: z.string().optional().describe('`true`: with the deployment of each.'),
+});
 const listReply = z.object({ services: z.array(agentSummary) });
 const wrapped = z.object({ body: agentDetails });
+const warning = z.string().optional().describe('What whoever deploys should know.');
+const deployReply = agentDetails.extend({ warning });
+const wrappedDeployReply = wrapped.extend({ warning });
 
 export interface AgentDeps {
   directory: AgentDirectory;
@@ -34,17 +41,34 @@ type AnyCall = Call<unknown, unknown>;
 export function agentRoutes(deps: AgentDeps): Route[] {
   const { directory, writer } = deps;
   const details = (agent: Agent): z.output<typeof agentDetails> => viewDetails(agent, activeSessions(deps, agent));
-  const list = ({ organization }: AnyCall) =>
-    Promise.resolve({ body: { services: directory.list(organization).map(viewSummary) } });
-  const create = async ({ organization, readJson }: AnyCall): Promise<Agent> => {
+  const list = ({ organization, query: wanted }: Call<unknown, z.output<typeof listQuery>>) => {
+    const isElsewhere = wanted.region !== undefined && wanted.region !== REGION;
+    const withDeployment = wanted.includeActiveDeployment === 'true';
+    const services = (isElsewhere ? [] : directory.list(organization)).map((agent) => ({
+      ...viewSummary(agent),
+      ...(withDeployment && { deployment: viewDeployment(agent) }),
+    }));
+    return Promise.resolve({ body: { services } });
+  };
+  const create = async ({ organization, readJson }: AnyCall): Promise<Written> => {
     const given = parse(agentCreation, (await readJson(MAX_BYTES)).value);
     return await writer.create(organization, given.serviceName, given);
   };
-  const update = async (call: AnyCall, name?: string): Promise<Agent> => {
+  const update = async (call: AnyCall, name?: string): Promise<Written> => {
     const given = parse(agentUpdate, (await call.readJson(MAX_BYTES)).value);
     const named = name ?? given.serviceName;
     if (named === undefined) throw new Problem('BadRequest', { error: 'Invalid parameters: serviceName: is required' });
+    if (given.serviceName !== undefined && given.serviceName !== named)
+      throw new Problem('BadRequest', { error: 'Invalid parameters: serviceName: an agent cannot be renamed' });
     return await writer.update(call.organization, named, given);
+  };
+  const deployed = ({ agent, warning: text }: Written) => ({
+    body: details(agent),
+    ...(text !== undefined && { warning: text }),
+  });
+  const ownDeployed = (written: Written) => {
+    const { body, ...more } = deployed(written);
+    return { ...body, ...more };
   };
   const remove = async ({ organization, params }: NamedCall) => {
     await writer.delete(organization, params.agentName);
@@ -62,7 +86,8 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       method: 'get',
       access: { verb: 'list', resource: 'agents' },
       summary: 'List agents',
-      ...all,
+      params: noParams,
+      query: listQuery,
       reply: listReply,
       problems: [],
       handle: list,
@@ -74,9 +99,9 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       summary: 'Deploy a new agent',
       ...all,
       body: agentCreation,
-      reply: agentDetails,
+      reply: deployReply,
       problems,
-      handle: async (call) => ({ body: details(await create(call)) }),
+      handle: async (call) => ({ body: ownDeployed(await create(call)) }),
     }),
     route({
       method: 'post',
@@ -86,9 +111,9 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       summary: 'Deploy a new agent',
       ...all,
       body: agentCreation,
-      reply: wrapped,
+      reply: wrappedDeployReply,
       problems,
-      handle: async (call) => ({ body: { body: details(await create(call)) } }),
+      handle: async (call) => ({ body: deployed(await create(call)) }),
     }),
     route({
       method: 'put',
@@ -98,9 +123,9 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       summary: 'Deploy a new version of an agent, which is named in the body',
       ...all,
       body: agentUpdate,
-      reply: wrapped,
+      reply: wrappedDeployReply,
       problems,
-      handle: async (call) => ({ body: { body: details(await update(call)) } }),
+      handle: async (call) => ({ body: deployed(await update(call)) }),
     }),
     route({
       method: 'get',
@@ -134,9 +159,9 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       summary: 'Change an agent',
       ...one,
       body: agentUpdate,
-      reply: agentDetails,
+      reply: deployReply,
       problems,
-      handle: async (call) => ({ body: details(await update(call, call.params.agentName)) }),
+      handle: async (call) => ({ body: ownDeployed(await update(call, call.params.agentName)) }),
     }),
     ...onBoth(oneAt, {
       method: 'delete',
