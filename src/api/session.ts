@@ -157,6 +157,9 @@ export const sessionStatus = z
     conditions: conditions(`Milestones: ${explain(sessionConditions)}.`).optional(),
     queuePosition: whole('Place in the queue while it waits for its turn; 1 is next.').optional(),
     podName: text(sizes.dnsSubdomain).optional().describe('Name of its pod; kubectl logs shows what the agent wrote.'),
+    revision: text(63)
+      .optional()
+      .describe('The revision of the Agent that its pod is of, as in the status of the Agent at that time.'),
     podUID: text(128).optional().describe('The uid (metadata.uid) of its pod.'),
     nodeName: text(sizes.dnsSubdomain).optional().describe('Name of the node that its pod is on.'),
     startKind: z

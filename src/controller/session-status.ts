@@ -1,5 +1,6 @@
 import type { Condition } from '../api/conditions.ts';
 import { sizes } from '../api/limits.ts';
+import { labels } from '../api/names.ts';
 import type { RejectReason, SessionConditionType, SessionPhase, SessionReason, WaitReason } from '../api/reasons.ts';
 import type { Session, SessionLimitsInForce, SessionStatus } from '../api/session.ts';
 import { setCondition } from '../kube/conditions.ts';
@@ -87,7 +88,15 @@ export function retryingStatus(
       ['Started', 'False', 'Retrying', why],
     ],
   });
-  const { podName: _pod, podUID: _uid, nodeName: _node, startKind: _kind, boundAt: _bound, ...unbound } = status;
+  const {
+    podName: _pod,
+    revision: _revision,
+    podUID: _uid,
+    nodeName: _node,
+    startKind: _kind,
+    boundAt: _bound,
+    ...unbound
+  } = status;
   return unbound;
 }
 
@@ -193,8 +202,10 @@ export function endedStatus(
 function boundFields(session: Session, pod: Pod, limits: SessionLimitsInForce, now: number): Omit<Changes, 'phase'> {
   const { status } = session;
   const nodeName = pod.spec?.nodeName;
+  const revision = pod.metadata.labels?.[labels.revision];
   return {
     podName: pod.metadata.name,
+    ...(revision !== undefined && { revision }),
     podUID: pod.metadata.uid,
     ...(nodeName !== undefined && { nodeName }),
     startKind: readBinding(pod)?.startKind ?? status?.startKind ?? 'Cold',

@@ -4,6 +4,7 @@
  */
 export const problems = {
   BadRequest: { status: 400, code: 'GENERIC_BAD_REQUEST', error: 'Invalid parameters' },
+  InvalidQuery: { status: 400, code: '400', error: 'Invalid parameters' },
   NotReadable: { status: 400, code: '400', error: 'Cannot be read' },
   NotReady: {
     status: 400,
@@ -14,6 +15,9 @@ export const problems = {
   Forbidden: { status: 403, code: '403', error: 'Forbidden' },
   NotFound: { status: 404, code: '404', error: 'API endpoint not found' },
   AgentNotFound: { status: 404, code: '404', error: 'Service not found' },
+  /** The same where agents are what it is about, and not what they do. */
+  ServiceNotFound: { status: 404, code: 'NOT_FOUND', error: 'Service not found' },
+  SetNotFound: { status: 404, code: 'NOT_FOUND', error: 'Set not found' },
   SessionNotFound: { status: 404, code: '404', error: 'Session not found' },
   MethodNotAllowed: { status: 405, code: '405', error: 'Method not allowed' },
   Conflict: { status: 409, code: 'CONFLICT', error: 'Modified concurrently. Please retry.' },

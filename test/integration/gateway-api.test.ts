@@ -309,7 +309,7 @@ describe.concurrent('a session', () => {
     const played = await play('sessions');
     const { scene, gateway, start, call } = played;
     await scene.httpAgent('echo', 5, {}, LONG);
-    await ready(played, 'echo');
+    const { desiredDeploymentId: deploymentId } = await ready(played, 'echo');
     const { body } = await gateway.call('POST', '/v1/public/echo/start', { key: start, body: { body: { a: 1 } } });
     const id = String(body['sessionId']);
     await scene.kube.sessionInPhase(id, 'Running');
@@ -333,12 +333,16 @@ describe.concurrent('a session', () => {
       total_count: 1,
       sessions: [{ sessionId: id, endedAt: null, coldStart: true }],
     });
-    await seen(`/v1/agents/echo/sessions/${id}`, { phase: 'Running', agent: 'echo' });
+    await seen(`/v1/agents/echo/sessions/${id}`, { phase: 'Running', agent: 'echo', deploymentId });
+    await seen(`/v1/agents/echo/sessions?deploymentId=${String(deploymentId)}`, { total_count: 1 });
+    const wrong = await call('GET', '/v1/agents/echo/sessions?status=bad');
+    expect(wrong).toMatchObject({ status: 400, body: { code: '400', err: { name: 'ZodError' } } });
     const stopped = await call('DELETE', `/v1/agents/echo/sessions/${id}`);
     expect(stopped.body).toEqual({ status: 'terminated', session_id: id });
     await scene.kube.sessionInPhase(id, 'Ended');
     await seen('/v1/agents/echo/sessions?status=ended', { sessions: [{ endState: 'terminated' }] });
-    await seen('/v1/agents/echo/sessions', { total_count: 0, sessions: [] });
+    await seen('/v1/agents/echo/sessions?status=active', { total_count: 0, sessions: [] });
+    await seen('/v1/agents/echo/sessions', { total_count: 1 });
     expect((await call('GET', '/v1/agents/echo/sessions/not-a-uuid')).status).toBe(400);
   });
 
@@ -392,9 +396,9 @@ test('secrets are written and never shown, and no Secret of somebody else’s is
   const { api } = scene.kube;
   const ref = { namespace: scene.namespace, name: 'my-set' };
   expect((await call('PUT', '/v1/secrets/my-set', { secrets: [{ secretKey: 'A', secretValue: '1' }] })).status).toBe(
-    200,
+    202,
   );
-  expect((await call('PUT', '/v1/secrets/my-set', { secretKey: 'B', secretValue: 'ü' })).status).toBe(200);
+  expect((await call('PUT', '/v1/secrets/my-set', { secretKey: 'B', secretValue: 'ü' })).status).toBe(202);
   expect((await api.get(secrets, ref)).data).toEqual({ A: 'MQ==', B: 'w7w=' });
   expect((await call('GET', '/v1/secrets/my-set')).body).toMatchObject({
     secrets: [{ fieldName: 'A' }, { fieldName: 'B' }],
@@ -402,13 +406,19 @@ test('secrets are written and never shown, and no Secret of somebody else’s is
   expect((await call('DELETE', '/v1/secrets/my-set/A')).status).toBe(200);
   expect((await api.get(secrets, ref)).data).toEqual({ B: 'w7w=' });
   const pull = { isImagePullSecret: true, host: 'registry.example', secretValue: 'dXNlcjp0b2tlbg==' };
-  expect((await call('PUT', '/v1/secrets/pull', pull)).status).toBe(200);
+  expect((await call('PUT', '/v1/secrets/pull', pull)).status).toBe(202);
   expect((await call('GET', '/v1/secrets')).body).toMatchObject({
     sets: [
       { name: 'my-set', type: 'secret' },
       { name: 'pull', type: 'imagePullSecret' },
     ],
   });
+  expect((await call('GET', '/v1/secrets?region=elsewhere')).body).toEqual({ sets: [] });
+  // The command lines of before 1.0 go by this code.
+  const org = `/v1/organizations/${scene.namespace}`;
+  expect((await call('GET', '/v1/secrets/pull')).body).toMatchObject({ code: 'GENERIC_BAD_REQUEST' });
+  expect((await call('GET', `${org}/secrets/pull`)).body).toMatchObject({ code: '400' });
+  expect((await call('GET', '/v1/secrets/none')).body).toEqual({ error: 'Set not found', code: 'NOT_FOUND' });
   expect((await call('PUT', '/v1/secrets/pull', { secretKey: 'A', secretValue: '1' })).status).toBe(400);
   await api.create(secrets, scene.namespace, { metadata: { name: 'foreign' }, data: { a: 'MQ==' } });
   expect((await call('PUT', '/v1/secrets/foreign', { secretKey: 'a', secretValue: '2' })).status).toBe(409);

@@ -33,20 +33,20 @@ export class AgentWriter {
     return await this.#apply(namespace, name, undefined, given);
   }
 
-  /** @throws Problem AgentNotFound */
+  /** @throws Problem ServiceNotFound */
   async update(namespace: string, name: string, given: AgentSettings): Promise<Written> {
     const live = await this.#directory.fresh(namespace, name);
-    if (live === undefined) throw new Problem('AgentNotFound');
+    if (live === undefined) throw new Problem('ServiceNotFound');
     return await this.#apply(namespace, name, live, given);
   }
 
-  /** Ends none of its sessions. @throws Problem AgentNotFound */
+  /** Ends none of its sessions. @throws Problem ServiceNotFound */
   async delete(namespace: string, name: string): Promise<void> {
-    if ((await this.#directory.find(namespace, name)) === undefined) throw new Problem('AgentNotFound');
+    if ((await this.#directory.find(namespace, name)) === undefined) throw new Problem('ServiceNotFound');
     try {
       await this.#api.delete(agentResource, { namespace, name }, { propagationPolicy: 'Background' });
     } catch (error) {
-      if (isNotFound(error)) throw new Problem('AgentNotFound', { cause: error });
+      if (isNotFound(error)) throw new Problem('ServiceNotFound', { cause: error });
       throw error;
     }
   }

@@ -189,7 +189,7 @@ async function serve(
   const reply = await route.handle({
     ...caller,
     params: parse(route.params, request.params),
-    query: parse(route.query, { ...request.query }),
+    query: parse(route.query, { ...request.query }, route.queryProblem),
     headers: request.headers,
     readJson: (maxBytes) => readJson(request, maxBytes, share),
     signal: over.signal,
@@ -220,15 +220,19 @@ async function stream(
   if (problem?.kind === 'Internal') logger.error({ err: problem.cause, path: request.path }, 'a reply was broken off');
 }
 
-/** @throws Problem BadRequest that says what is wrong, in the form that Pipecat Cloud has for it */
-export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+/** @throws Problem that says what is wrong, in the form that Pipecat Cloud has for it */
+export function parse<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  problem: 'BadRequest' | 'InvalidQuery' = 'BadRequest',
+): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issues = result.error.issues.map(({ path, message, code }) => ({ path, message, code }));
   const first = issues[0];
   const where = first === undefined || first.path.length === 0 ? '' : `${first.path.map(String).join('.')}: `;
   const error = `Invalid parameters: ${where}${first?.message ?? 'not valid'}`;
-  throw new Problem('BadRequest', { error, more: { err: { name: 'ZodError', issues } } });
+  throw new Problem(problem, { error, more: { err: { name: 'ZodError', issues } } });
 }
 
 function refuse(error: unknown, request: IncomingMessage, response: ServerResponse, logger: Logger): void {

@@ -47,6 +47,8 @@ export interface Route<Params extends z.ZodType = z.ZodType, Query extends z.Zod
   description?: string;
   params: Params;
   query: Query;
+  /** What a wrong query is refused with; BadRequest when left out. */
+  queryProblem?: 'InvalidQuery';
   /** What the request's body is; the handler reads it, because some things are checked before. */
   body?: z.ZodType;
   reply: z.ZodType<Body>;

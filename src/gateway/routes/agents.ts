@@ -41,6 +41,11 @@ type AnyCall = Call<unknown, unknown>;
 export function agentRoutes(deps: AgentDeps): Route[] {
   const { directory, writer } = deps;
   const details = (agent: Agent): z.output<typeof agentDetails> => viewDetails(agent, activeSessions(deps, agent));
+  const show = async ({ organization, params }: NamedCall) => {
+    const agent = await directory.find(organization, params.agentName);
+    if (agent === undefined) throw new Problem('ServiceNotFound');
+    return details(agent);
+  };
   const list = ({ organization, query: wanted }: Call<unknown, z.output<typeof listQuery>>) => {
     const isElsewhere = wanted.region !== undefined && wanted.region !== REGION;
     const withDeployment = wanted.includeActiveDeployment === 'true';
@@ -78,7 +83,7 @@ export function agentRoutes(deps: AgentDeps): Route[] {
   const at = { own: '/v1/agents', org };
   const oneAt = { own: '/v1/agents/:agentName', org: `${org}/:agentName` };
   const reads = { access: { verb: 'get', resource: 'agents' } } as const;
-  const problems = ['BadRequest', 'AgentNotFound', 'Conflict'] as const;
+  const problems = ['BadRequest', 'ServiceNotFound', 'Conflict'] as const;
   const one = { params: named, query };
   const all = { params: noParams, query };
   return [
@@ -134,10 +139,8 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       summary: 'Show an agent',
       ...one,
       reply: agentDetails,
-      problems: ['AgentNotFound'],
-      handle: async ({ organization, params }) => ({
-        body: details(await directory.get(organization, params.agentName)),
-      }),
+      problems: ['ServiceNotFound'],
+      handle: async (call) => ({ body: await show(call) }),
     }),
     route({
       method: 'get',
@@ -147,10 +150,8 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       summary: 'Show an agent',
       ...one,
       reply: wrapped,
-      problems: ['AgentNotFound'],
-      handle: async ({ organization, params }) => ({
-        body: { body: details(await directory.get(organization, params.agentName)) },
-      }),
+      problems: ['ServiceNotFound'],
+      handle: async (call) => ({ body: { body: await show(call) } }),
     }),
     route({
       method: 'post',
@@ -169,7 +170,7 @@ export function agentRoutes(deps: AgentDeps): Route[] {
       summary: 'Delete an agent; its sessions go on',
       ...one,
       reply: okReply,
-      problems: ['AgentNotFound'],
+      problems: ['ServiceNotFound'],
       handle: remove,
     }),
   ];

@@ -15,8 +15,15 @@ export const page = {
   offset: z.coerce.number().int().min(0).max(1_000_000).optional(),
 };
 
+const WRONG_TIME = 'Invalid timestamp format: must be in seconds since 1970';
+
 /** A time in a query: whole seconds since 1970. */
-export const unixSeconds = z.coerce.number().int().min(0).max(10_000_000_000).optional();
+export const unixSeconds = z.coerce
+  .number(WRONG_TIME)
+  .int(WRONG_TIME)
+  .min(0, WRONG_TIME)
+  .max(10_000_000_000, WRONG_TIME)
+  .optional();
 
 /** What a deletion answers: the official client takes anything that is false for "not found". */
 export const okReply = z.object({ status: z.literal('OK') });

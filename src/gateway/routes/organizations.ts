@@ -42,6 +42,7 @@ const schemaReply = z.object({
     }),
   }),
 });
+const propertyChange = z.looseObject({ defaultRegion: z.string().optional() });
 const publicKey = z.object({
   id: z.string(),
   key: z.string(),
@@ -58,7 +59,6 @@ const keyCreation = z.looseObject({
   type: z.enum(['public', 'private', 'cli']).default('public'),
 });
 const keyReply = z.object({ id: z.string(), key: z.string(), name: z.string(), type: z.string() });
-const propertiesChange = z.looseObject({ defaultRegion: z.string().optional() });
 const empty = z.object({});
 
 export interface OrganizationDeps {
@@ -93,13 +93,19 @@ export function organizationRoutes({ keys, writer, organizations }: Organization
     <Body>(body: Body) =>
     (): Promise<{ body: Body }> =>
       Promise.resolve({ body });
-  const change = async ({ readJson }: Call<unknown, unknown>) => {
+  const checkChange = async ({ readJson }: Call<unknown, unknown>): Promise<void> => {
     const { value } = await readJson(MAX_BYTES);
-    const { defaultRegion } = parse(propertiesChange, value);
+    const { defaultRegion } = parse(propertyChange, value);
     if (defaultRegion !== undefined && defaultRegion !== REGION)
       throw new Problem('BadRequest', { error: `Invalid parameters: defaultRegion: must be "${REGION}"` });
-    return { body: properties };
   };
+  const changing = {
+    method: 'patch',
+    summary: 'Change properties',
+    ...any,
+    body: propertyChange,
+    problems: ['BadRequest'],
+  } as const;
   return [
     route({
       method: 'get',
@@ -165,15 +171,26 @@ export function organizationRoutes({ keys, writer, organizations }: Organization
       problems: [],
       handle: still(schema),
     }),
-    ...onBoth(at('/properties'), {
-      method: 'patch',
+    route({
+      ...changing,
+      plane: 'private',
+      path: '/v1/properties',
+      reply: schemaReply,
+      handle: async (call) => {
+        await checkChange(call);
+        return { body: schema };
+      },
+    }),
+    route({
+      ...changing,
       ...changes,
-      summary: 'Change properties',
-      ...any,
-      body: propertiesChange,
+      plane: 'organization',
+      path: `${org}/properties`,
       reply: propertiesReply,
-      problems: ['BadRequest'],
-      handle: change,
+      handle: async (call) => {
+        await checkChange(call);
+        return { body: properties };
+      },
     }),
     route({
       method: 'get',

@@ -49,6 +49,7 @@ const setReply = z.object({
 const putReply = z.object({ status: z.literal('OK'), region: z.string() });
 
 const query = z.looseObject({});
+const listQuery = z.looseObject({ region: z.string().optional() });
 const none = { params: z.looseObject({}), query };
 const ofSet = { params: z.looseObject({ set: z.string() }), query };
 const ofKey = { params: z.looseObject({ set: z.string(), key: z.string() }), query };
@@ -59,16 +60,33 @@ export function secretRoutes(sets: SecretSets): Route[] {
   const reads = { access: { verb: 'get', resource: 'secrets' } } as const;
   const writes = { access: { verb: 'patch', resource: 'secrets' } } as const;
   const deletes = { access: { verb: 'delete', resource: 'secrets' } } as const;
+  const showing = {
+    method: 'get',
+    summary: 'The names of what is in a set; never the values',
+    ...ofSet,
+    reply: setReply,
+    problems: ['BadRequest', 'SetNotFound'],
+  } as const;
+  const show =
+    (notReadable: 'BadRequest' | 'NotReadable') =>
+    async ({ organization, params }: Call<z.output<typeof ofSet.params>, unknown>) => {
+      const { type: kind, keys, source } = await sets.get(organization, params.set);
+      if (kind === 'imagePullSecret')
+        throw new Problem(notReadable, { error: 'Cannot retrieve image pull secrets by name' });
+      const secrets = keys.map((fieldName) => ({ fieldName }));
+      return { body: { secrets, region: REGION, status: 'ready' as const, source } };
+    };
   return [
     ...onBoth(at(''), {
       method: 'get',
       ...reads,
       summary: 'List the sets of secrets',
-      ...none,
+      params: none.params,
+      query: listQuery,
       reply: listReply,
       problems: [],
-      handle: async ({ organization }) => {
-        const all = await sets.list(organization);
+      handle: async ({ organization, query: { region: wanted = REGION } }) => {
+        const all = wanted === REGION ? await sets.list(organization) : [];
         return {
           body: {
             sets: all.map(({ name, type: kind }) => ({ name, type: kind, region: REGION, status: 'ready' as const })),
@@ -93,23 +111,9 @@ export function secretRoutes(sets: SecretSets): Route[] {
         return { body: OK };
       },
     }),
-    ...onBoth(at('/:set'), {
-      method: 'get',
-      ...reads,
-      summary: 'The names of what is in a set; never the values',
-      ...ofSet,
-      reply: setReply,
-      problems: ['BadRequest', 'NotReadable', 'NotFound'],
-      handle: async ({ organization, params }) => {
-        const { type: kind, keys, source } = await sets.get(organization, params.set);
-        // The clients of before 1.0 take exactly this answer for "it exists".
-        if (kind === 'imagePullSecret')
-          throw new Problem('NotReadable', { error: 'Cannot retrieve image pull secrets by name' });
-        return {
-          body: { secrets: keys.map((fieldName) => ({ fieldName })), region: REGION, status: 'ready' as const, source },
-        };
-      },
-    }),
+    route({ ...showing, plane: 'private', path: at('/:set').own, handle: show('BadRequest') }),
+    // The command lines of before 1.0 take exactly this answer for "it exists".
+    route({ ...showing, ...reads, plane: 'organization', path: at('/:set').org, handle: show('NotReadable') }),
     ...onBoth(at('/:set'), {
       method: 'put',
       ...writes,
@@ -117,6 +121,7 @@ export function secretRoutes(sets: SecretSets): Route[] {
       ...ofSet,
       body: put,
       reply: putReply,
+      status: 202,
       problems: ['BadRequest', 'Conflict'],
       handle: async ({ organization, params, readJson }: Call<z.output<typeof ofSet.params>, unknown>) => {
         const name = parse(z.object({ set: setName }), params).set;
@@ -133,7 +138,7 @@ export function secretRoutes(sets: SecretSets): Route[] {
       summary: 'Delete a set',
       ...ofSet,
       reply: okReply,
-      problems: ['NotFound'],
+      problems: ['SetNotFound'],
       handle: async ({ organization, params }) => {
         await sets.delete(organization, params.set);
         return { body: OK };
@@ -145,7 +150,7 @@ export function secretRoutes(sets: SecretSets): Route[] {
       summary: 'Take one value out of a set',
       ...ofKey,
       reply: okReply,
-      problems: ['NotFound'],
+      problems: ['SetNotFound'],
       handle: async ({ organization, params }) => {
         await sets.deleteKey(organization, params.set, params.key);
         return { body: OK };

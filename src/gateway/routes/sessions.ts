@@ -25,7 +25,7 @@ export function sessionRoutes({ directory, agents }: SessionDeps): Route[] {
   const serviceId = (organization: string, agent: string): string | undefined =>
     agents.known(organization, agent)?.metadata.uid;
   const list =
-    (defaults: Parameters<typeof selectSessions>[2]) =>
+    (limit?: number) =>
     async ({ organization, params, query: wanted }: Call<z.output<typeof ofAgent>, z.output<typeof sessionQuery>>) => {
       const { agentName } = params;
       const all = directory.ofAgent(organization, agentName);
@@ -35,7 +35,7 @@ export function sessionRoutes({ directory, agents }: SessionDeps): Route[] {
       const { total, sessions } = selectSessions(
         all.map((session) => viewSession(session, id)),
         wanted,
-        defaults,
+        limit,
       );
       return { body: { total_count: total, sessions } };
     };
@@ -55,17 +55,18 @@ export function sessionRoutes({ directory, agents }: SessionDeps): Route[] {
   const listing = {
     params: ofAgent,
     query: sessionQuery,
+    queryProblem: 'InvalidQuery' as const,
     reply: listReply,
-    problems: ['BadRequest', 'AgentNotFound'] as const,
+    problems: ['InvalidQuery', 'AgentNotFound'] as const,
   };
   return [
     route({
       method: 'get',
       path: `${own}/:agentName/sessions`,
       plane: 'private',
-      summary: 'List sessions: the active ones, unless a filter says otherwise',
+      summary: 'List sessions, the newest first',
       ...listing,
-      handle: list({ status: 'active' }),
+      handle: list(),
     }),
     route({
       method: 'get',
@@ -74,7 +75,7 @@ export function sessionRoutes({ directory, agents }: SessionDeps): Route[] {
       access: { verb: 'list', resource: 'sessions' },
       summary: 'List sessions, the newest first',
       ...listing,
-      handle: list({ status: 'all', limit: CLI_LIMIT }),
+      handle: list(CLI_LIMIT),
     }),
     ...onBoth(oneAt, {
       method: 'get',

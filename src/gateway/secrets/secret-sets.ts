@@ -25,10 +25,10 @@ export class SecretSets {
     return readIndex(index?.data ?? {});
   }
 
-  /** @throws Problem NotFound */
+  /** @throws Problem SetNotFound */
   async get(namespace: string, name: string): Promise<SecretSet> {
     const found = (await this.list(namespace)).find((set) => set.name === name);
-    if (found === undefined) throw new Problem('NotFound', { error: 'Set not found' });
+    if (found === undefined) throw new Problem('SetNotFound');
     return found;
   }
 
@@ -53,17 +53,17 @@ export class SecretSets {
     await this.#merge(namespace, indexEntries({ name, type, source: 'referenced', keys: [] }));
   }
 
-  /** @throws Problem NotFound */
+  /** @throws Problem SetNotFound */
   async delete(namespace: string, name: string): Promise<void> {
     const set = await this.get(namespace, name);
     if (set.source === 'own') await this.#api.delete(secrets, { namespace, name }).catch(unlessGone);
     await this.#merge(namespace, indexRemoval(set));
   }
 
-  /** @throws Problem NotFound */
+  /** @throws Problem SetNotFound */
   async deleteKey(namespace: string, name: string, key: string): Promise<void> {
     const set = await this.get(namespace, name);
-    if (!set.keys.includes(key)) throw new Problem('NotFound', { error: 'Secret not found' });
+    if (!set.keys.includes(key)) throw new Problem('SetNotFound', { error: 'Secret not found' });
     const body = { data: { [key]: null } };
     await this.#api.patch(secrets, { namespace, name }, { type: 'merge', body }).catch(unlessGone);
     await this.#merge(namespace, indexRemoval(set, key));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { page, unixSeconds } from '../routes/fields.ts';
 import type { SessionView } from './session-view.ts';
 
-/** How many Sessions a list has when nobody says. The official command line never does. */
+/** How many Sessions a list has when nobody says. */
 const DEFAULT_LIMIT = 10;
 
 const seconds = z.coerce.number().min(0).max(1_000_000).optional();
@@ -17,6 +17,7 @@ export const sessionQuery = z.looseObject({
   startTimeMin: seconds,
   startTimeMax: seconds,
   endState: z.string().max(64).optional(),
+  deploymentId: z.string().max(64).optional(),
 });
 export type SessionQuery = z.output<typeof sessionQuery>;
 
@@ -24,18 +25,17 @@ export type SessionQuery = z.output<typeof sessionQuery>;
 export function selectSessions(
   all: readonly SessionView[],
   query: SessionQuery,
-  defaults: { status: 'active' | 'all'; limit?: number },
+  defaultLimit = DEFAULT_LIMIT,
 ): { total: number; sessions: SessionView[] } {
-  const { limit = defaults.limit ?? DEFAULT_LIMIT, offset = 0 } = query;
-  // Whoever asks for an end state asks for what has ended.
-  const status = query.status ?? (query.endState === undefined ? defaults.status : 'all');
+  const { limit = defaultLimit, offset = 0, status = 'all' } = query;
   const wanted = all.filter(
     (session) =>
       (status === 'all' || (session.endedAt === null) === (status === 'active')) &&
       isWithin(Date.parse(session.createdAt) / 1000, query.startTime, query.endTime) &&
       isStartType(session, query.startType) &&
       isStartTime(session, query) &&
-      (query.endState === undefined || session.endState === query.endState),
+      (query.endState === undefined || session.endState === query.endState) &&
+      (query.deploymentId === undefined || session.deploymentId === query.deploymentId),
   );
   return { total: wanted.length, sessions: wanted.slice(offset, offset + limit) };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Session } from '../../api/session.ts';
 import { sessionId } from '../../pods/names.ts';
+import { deploymentId } from '../agents/deployment-id.ts';
 
 /** Why a session is over, in the words that the official client knows; `active` while it is not. */
 const END_STATES = {
@@ -13,24 +14,34 @@ const END_STATES = {
   Lost: 'lost',
 } as const;
 
+/** How the call to the agent ended, in the words that Pipecat Cloud has for it; what it has none for is the reason itself. */
+const COMPLETION_STATUSES: Record<string, string> = {
+  Completed: 'HTTP_COMPLETED',
+  Failed: 'HTTP_ERROR',
+  StartTimeout: 'BOT_CONNECTION_TIMEOUT',
+};
+
 const nullable = <T extends z.ZodType>(schema: T) => schema.nullable();
 
 export const sessionView = z.object({
   sessionId: z.string(),
   serviceId: z.string().optional(),
   organizationId: z.string(),
+  deploymentId: z.string().optional().describe('Of the pod that it got.'),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
   endedAt: nullable(z.iso.datetime()),
   botStartSeconds: nullable(z.number()).describe('From the start call to the start of the agent.'),
   coldStart: nullable(z.boolean()),
-  completionStatus: nullable(z.string()).describe('Why it ended: the reason in the status of the Session.'),
+  completionStatus: nullable(z.string()).describe('How it ended: HTTP_COMPLETED, HTTP_ERROR and others.'),
+  reason: z.string().optional().describe('Why it is as it is: the reason in the status of the Session.'),
   endState: z.string(),
 });
 export type SessionView = z.output<typeof sessionView>;
 
 export const sessionDetails = sessionView.extend({
   resourceMetrics: z.null(),
+  meetingIds: z.array(z.object({ participantId: z.string(), meetingId: z.string() })),
   events: z.array(z.object({ eventCode: z.string(), eventTs: z.iso.datetime() })),
   agent: z.string(),
   phase: z.string(),
@@ -42,19 +53,22 @@ export const sessionDetails = sessionView.extend({
 
 /** @param serviceId the uid of the Agent, if it still exists */
 export function viewSession(session: Session, serviceId: string | undefined): SessionView {
-  const { metadata, status = {} } = session;
-  const { startedAt, endedAt, startKind, reason } = status;
+  const { metadata, spec, status = {} } = session;
+  const { startedAt, endedAt, startKind, reason, revision } = status;
+  const { namespace = '' } = metadata;
   const isOver = status.phase === 'Ended' || status.phase === 'Rejected';
   return {
     sessionId: sessionId(metadata),
     ...(serviceId !== undefined && { serviceId }),
-    organizationId: metadata.namespace ?? '',
+    organizationId: namespace,
+    ...(revision !== undefined && { deploymentId: deploymentId(namespace, spec.agent, revision) }),
     createdAt: metadata.creationTimestamp,
     updatedAt: lastOf([metadata.creationTimestamp, status.admittedAt, startedAt, status.stoppingAt, endedAt]),
     endedAt: isOver ? (endedAt ?? null) : null,
     botStartSeconds: startedAt === undefined ? null : startSeconds(metadata.creationTimestamp, startedAt),
     coldStart: startKind === undefined ? null : startKind === 'Cold',
-    completionStatus: isOver ? (reason ?? null) : null,
+    completionStatus: isOver ? completionStatusOf(session) : null,
+    ...(reason !== undefined && { reason }),
     endState: endStateOf(session),
   };
 }
@@ -67,6 +81,7 @@ export function viewSessionDetails(session: Session, serviceId: string | undefin
   return {
     ...viewSession(session, serviceId),
     resourceMetrics: null,
+    meetingIds: [],
     events: [
       ...event('SESSION_START_INITIATED', metadata.creationTimestamp),
       ...event('REQUEST_ARRIVED_AT_BOT', startedAt),
@@ -79,6 +94,12 @@ export function viewSessionDetails(session: Session, serviceId: string | undefin
     ...(status.nodeName !== undefined && { nodeName: status.nodeName }),
     ...(status.usageSeconds !== undefined && { usageSeconds: status.usageSeconds }),
   };
+}
+
+function completionStatusOf({ spec, status: { reason } = {} }: Session): string | null {
+  if (reason === undefined) return null;
+  if (spec.transport === 'WebSocket' && reason === 'Completed') return 'WS_CONNECTION_CLOSED';
+  return COMPLETION_STATUSES[reason] ?? reason;
 }
 
 /** `active` while it is not over. */
