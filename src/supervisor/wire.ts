@@ -59,7 +59,13 @@ const MAX_HEADER_LENGTH = 4096;
 /** Header values that the contract passes on to the agent; no line breaks. */
 const headerValue = z.string().check(z.maxLength(MAX_HEADER_LENGTH), z.regex(/^[\x20-\x7e]*$/));
 
-const botHeaderNames = ['x-daily-room-url', 'x-daily-room-token', 'x-daily-transport-type'] as const;
+const botHeaderNames = [
+  'x-daily-room-url',
+  'x-daily-room-token',
+  'x-daily-transport-type',
+  // The body is an envelope: a body and a flow.
+  'x-pcc-start-envelope',
+] as const;
 
 /** What `POST /bot` says beside the session's id and limit: where the agent meets its caller. */
 export const botHeaders = z.partialRecord(z.enum(botHeaderNames), headerValue);

@@ -140,6 +140,21 @@ describe.concurrent('a start', () => {
     expect(scene.deliveries()[0]?.body).toBe('{}');
   });
 
+  test('with a flow tells the agent both, in an envelope that a header marks', async () => {
+    const { scene, gateway, key } = await play('flow');
+    const flow_config = 'initial_node: greet\nnodes: {}\n'.padEnd(256 * 1024, '#');
+    const { body } = await gateway.call('POST', START, { key, body: { body: { a: 1 }, flow_config } });
+    await scene.kube.sessionInPhase(String(body['sessionId']), 'Running');
+    const [delivery] = scene.deliveries();
+    expect(delivery?.headers).toMatchObject({ 'x-pcc-start-envelope': '1' });
+    expect(JSON.parse(delivery?.body ?? '')).toEqual({ body: { a: 1 }, flow_config });
+    const statusOf = async (more: object) => (await gateway.call('POST', START, { key, body: more })).status;
+    expect(await statusOf({ flow_config: `${flow_config}#` })).toBe(413);
+    expect(await statusOf({ flow_config, body: 'x'.repeat(750_000) })).toBe(413);
+    expect(await statusOf({ flow_config: ' \n' })).toBe(400);
+    expect(await statusOf({ flow_config: { nodes: {} } })).toBe(400);
+  });
+
   test('of a full Agent is refused, and leaves nothing behind', async () => {
     const { scene, gateway, key } = await play('full', { maxAgents: 2 });
     const answers = await Promise.all(Array.from({ length: 20 }, () => gateway.call('POST', START, { key })));

@@ -11,14 +11,16 @@ import { rawMember } from '../http/raw-member.ts';
 import { route, type Call, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
 import { iceServer, type IceServer } from './fields.ts';
+import type { Told } from '../start/body-carrier.ts';
+import { inEnvelope, MAX_FLOW_BYTES } from '../start/envelope.ts';
 import { retryOf, type Retry, type SharedSecret } from '../start/idempotency.ts';
 import type { Rooms, SessionRoom } from '../start/rooms.ts';
 import type { SessionStarter } from '../start/session-starter.ts';
 
 /** Bytes of the body for the agent, by transport. */
 const MAX_BODY_BYTES = { websocket: 4096, other: 1_000_000 };
-/** Bytes of all else in a request. */
-const MAX_REST_BYTES = 64 * 1024;
+/** Bytes of all else in a request; JSON may write a flow in twice as many. */
+const MAX_REST_BYTES = 64 * 1024 + 2 * MAX_FLOW_BYTES;
 
 const startRequest = z
   .looseObject({
@@ -31,6 +33,11 @@ const startRequest = z
     enableDefaultIceServers: z.boolean().nullish().describe('Return ICE servers for WebRTC.'),
     transport: z.enum(['daily', 'webrtc', 'websocket']).nullish().describe('How the caller reaches the agent.'),
     body: z.unknown().optional().describe('What the agent is told: any JSON, handed over byte for byte.'),
+    flow_config: z
+      .string()
+      .regex(/\S/, 'must not be empty')
+      .nullish()
+      .describe('A flow of Pipecat Flows, as text: `args.flow_config` of the agent.'),
   })
   .describe('How to start a session.');
 
@@ -104,11 +111,12 @@ async function start(
   const agent = await deps.agents.get(organization, params.agentName);
   const { text, value } = await readJson(MAX_BODY_BYTES.other + MAX_REST_BYTES);
   const wanted = parse(startRequest, value);
-  const body = bodyOf(text, wanted);
+  const told = toldOf(text, wanted);
+  const { length } = told.body;
   const most = wanted.transport === 'websocket' ? MAX_BODY_BYTES.websocket : MAX_BODY_BYTES.other;
-  if (body.length > most)
+  if (length > most)
     throw new Problem('TooLarge', {
-      error: `The body for the agent has ${body.length} bytes; at most ${most} are allowed`,
+      error: `The body for the agent has ${length} bytes; at most ${most} are allowed`,
     });
   if (wanted.transport === 'websocket')
     throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
@@ -119,7 +127,7 @@ async function start(
     agent,
     name: randomUUID(),
     checkReady: () => checkReady(agent),
-    tell: async (name) => ({ headers: { ...headers, ...(await room?.make(name)) }, body }),
+    tell: async (name) => ({ ...told, headers: { ...told.headers, ...headers, ...(await room?.make(name)) } }),
     undo: room && (() => room.undo()),
     until,
     signal,
@@ -138,9 +146,15 @@ function checkReady(agent: Agent): void {
   if (!available) throw new Problem('NotReady', { more: { detail: message } });
 }
 
-/** What the agent is told, as it was sent; nothing when there is none, or null. */
-function bodyOf(text: string, { body }: z.output<typeof startRequest>): Buffer {
-  return body === undefined || body === null ? Buffer.alloc(0) : Buffer.from(rawMember(text, 'body') ?? '');
+/** What the agent is told, as it was sent; nothing when there is none, or null. @throws Problem TooLarge */
+function toldOf(text: string, { body: given, flow_config: flow }: z.output<typeof startRequest>): Told {
+  const isNone = given === undefined || given === null;
+  const body = isNone ? Buffer.alloc(0) : Buffer.from(rawMember(text, 'body') ?? '');
+  if (typeof flow !== 'string') return { headers: {}, body };
+  const bytes = Buffer.byteLength(flow);
+  if (bytes > MAX_FLOW_BYTES)
+    throw new Problem('TooLarge', { error: `flow_config has ${bytes} bytes; at most ${MAX_FLOW_BYTES} are allowed` });
+  return inEnvelope(body, rawMember(text, 'flow_config') ?? '""');
 }
 
 /** What a request with this `Idempotency-Key` is known by; undefined without one. */
