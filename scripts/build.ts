@@ -35,6 +35,20 @@ const dropUnusedModels: Plugin = {
   },
 };
 
+/**
+ * Node makes the exports of a built-in module anew for those who import it, and reads all of them for that. To read `WebSocket` of
+ * `node:http` loads a whole fetch: 13 MB and 0.08 s that none of the programs needs. Asked for in the old way, nothing is read.
+ */
+const httpWithoutFetch: Plugin = {
+  name: 'http-without-fetch',
+  setup(esbuild) {
+    esbuild.onResolve({ filter: /^(node:)?http$/ }, () => ({ path: 'http', namespace: 'built-in' }));
+    esbuild.onLoad({ filter: /^http$/, namespace: 'built-in' }, () => ({
+      contents: `module.exports = process.getBuiltinModule('node:http');`,
+    }));
+  },
+};
+
 const { name, version, license } = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as Record<string, string>;
 
 await rm(dist, { recursive: true, force: true });
@@ -46,7 +60,7 @@ const { metafile } = await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  plugins: [dropUnusedModels],
+  plugins: [httpWithoutFetch, dropUnusedModels],
   banner: { js: requireForCommonJs },
   // Less to parse at the start. Names stay, for stack traces, and lines stay short: Node prints the line of a crash.
   minifyWhitespace: true,
