@@ -1,13 +1,13 @@
 /**
- * Bundles the programs into `dist/main.js`: one file, because a controller or a command line must not spend a second
- * on importing packages. `node --enable-source-maps dist/main.js controller` runs it. The supervisor has a file of its own, `dist/supervisor.js`:
+ * Bundles the programs into `dist/main.js`: one file, because a controller must not spend a second on importing packages. The command line is
+ * `dist/cli.js` and the parts that it loads as it needs them. `node --enable-source-maps dist/main.js controller` runs it. The supervisor has a file of its own, `dist/supervisor.js`:
  * it is in every session pod, and must start and live with as little as can be. An argument names another folder than `dist`:
  * a run of tests has its own, so that a build beside it does not take the programs away.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { thirdPartyNotices } from './third-party-notices.ts';
 import { ownSourceMap, type SourceMap } from './own-source-map.ts';
 
@@ -52,9 +52,8 @@ const httpWithoutFetch: Plugin = {
 const { name, version, license } = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as Record<string, string>;
 
 await rm(dist, { recursive: true, force: true });
-const { metafile } = await build({
+const common = {
   absWorkingDir: root,
-  entryPoints: { main: 'src/main.ts', supervisor: 'src/supervisor-main.ts', cli: 'src/cli-main.ts' },
   outdir: dist,
   bundle: true,
   platform: 'node',
@@ -78,12 +77,20 @@ const { metafile } = await build({
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
-});
+} as const satisfies BuildOptions;
 
-for (const program of ['main', 'supervisor', 'cli']) {
-  const map = JSON.parse(await readFile(`${dist}/${program}.js.map`, 'utf8')) as SourceMap;
-  await writeFile(`${dist}/${program}.js.map`, JSON.stringify(ownSourceMap(map)));
+const built = await Promise.all([
+  build({ ...common, entryPoints: { main: 'src/main.ts', supervisor: 'src/supervisor-main.ts' } }),
+  // In parts, so that what a command does not need is not even read.
+  build({ ...common, entryPoints: { cli: 'src/cli-main.ts' }, splitting: true, chunkNames: 'cli/[name]-[hash]' }),
+]);
+const outputs = Object.assign({}, ...built.map(({ metafile }) => metafile.outputs)) as Metafile['outputs'];
+
+for (const output of Object.keys(outputs).filter((path) => path.endsWith('.map'))) {
+  const path = resolve(root, output);
+  const map = JSON.parse(await readFile(path, 'utf8')) as SourceMap;
+  await writeFile(path, JSON.stringify(ownSourceMap(map)));
 }
-const bundled = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+const bundled = Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs));
 await writeFile(`${dist}/LICENSES.txt`, await thirdPartyNotices(bundled, root));
 await writeFile(`${dist}/package.json`, `${JSON.stringify({ name, version, license, type: 'module' }, null, 2)}\n`);

@@ -1,33 +1,13 @@
 #!/usr/bin/env node
-import { commands } from './cli/commands.ts';
-import { parseCommandLine, runCommand } from './cli/run.ts';
+import { enableCompileCache } from 'node:module';
+import { isAbsolute, join } from 'node:path';
 import { version } from './version.ts';
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const note = (line: string): void => void process.stderr.write(`${line}\n`);
-// Whoever reads our output may have read enough: `bullpen logs x | head`.
-process.stdout.on('error', () => process.exit(0));
+// Most of what a command takes is the compilation of what it is made of. It is kept from the first one on, in a folder of the user's own:
+// Node's default is one that others may write to.
+const { XDG_CACHE_HOME: caches, HOME: home } = process.env;
+const parent = [caches, join(home ?? '', '.cache')].find((path) => path !== undefined && isAbsolute(path));
+if (parent !== undefined) enableCompileCache(join(parent, 'bullpen', 'compiled'));
 
-if (process.argv[2] === '--version') {
-  print(`bullpen ${version}`);
-  process.exit(0);
-}
-const parsed = parseCommandLine(commands, process.argv.slice(2));
-if (parsed.kind === 'help') {
-  (parsed.exitCode === 0 ? print : note)(parsed.text);
-  process.exit(parsed.exitCode);
-}
-
-const stopped = new AbortController();
-process.once('SIGINT', () => stopped.abort());
-
-const exitCode = await runCommand(
-  parsed,
-  async (wanted) => {
-    // Nobody waits for all of this to be loaded who has only mistyped something.
-    const { connect } = await import('./cli/connect.ts');
-    return connect(wanted, { print, note, signal: stopped.signal, userAgent: `bullpen-cli/${version}` });
-  },
-  note,
-);
-process.exit(exitCode);
+const { main } = await import('./cli/main.ts');
+await main(version);
