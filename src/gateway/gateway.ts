@@ -19,6 +19,7 @@ import { openApiDocument } from './openapi/document.ts';
 import { apiPage } from './openapi/page.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
+import { catalogueRoutes } from './routes/catalogue.ts';
 import { logRoutes } from './routes/logs.ts';
 import { organizationRoutes } from './routes/organizations.ts';
 import { secretRoutes } from './routes/secrets.ts';
@@ -119,6 +120,7 @@ export function createGateway(deps: GatewayDeps): Express {
       agents,
     }),
     ...secretRoutes(new SecretSets({ api })),
+    ...catalogueRoutes(),
     ...organizationRoutes({
       keys,
       writer: new KeyWriter({ api, keys: informers.keys.store }),

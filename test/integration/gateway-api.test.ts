@@ -480,6 +480,21 @@ test('keys are made, listed and revoked; a token of Kubernetes does what its RBA
   expect(mine.body).toEqual({ organizations: [{ name: namespace, verboseName: namespace }] });
 });
 
+test('the lists that only the command line asks for are there, and say what there is none of', async () => {
+  const { scene, call } = await play('catalogue');
+  const org = `/v1/organizations/${scene.namespace}`;
+  const { body } = await call('GET', `${org}/agent-profiles`);
+  expect(body['agentProfiles']).toContainEqual({
+    api_name: 'agent-2x',
+    display_name: 'agent-2x',
+    resources: { cpu: '1', memory: '2Gi' },
+    custom: false,
+    enabled: true,
+  });
+  expect((await call('GET', `${org}/builds?limit=10`)).body).toEqual({ builds: [], total: 0 });
+  expect((await call('GET', `${org}/registry-keys`)).body).toEqual({ registry_keys: [] });
+});
+
 test('the API describes itself', async () => {
   const { gateway } = await play('openapi');
   const { body } = await gateway.call('GET', '/openapi.json');
