@@ -52,4 +52,10 @@ describe('the OpenAPI document', () => {
     expect(page).toContain('Show &#60;a&#62; thing');
     expect(page).not.toMatch(/<script|https?:\/\//);
   });
+
+  it('is a page that has a row for each field, and each reason of a status behind its code', () => {
+    const page = apiPage(document);
+    expect(page).toContain('<td>string</td><td>What it is called.</td>');
+    expect(page).toContain('<code>404</code>: Service not found<br><code>404</code>: API endpoint not found');
+  });
 });
