@@ -17,14 +17,8 @@ import { KeyStore } from './keys/key-store.ts';
 import { KeyWriter } from './keys/key-writer.ts';
 import { openApiDocument } from './openapi/document.ts';
 import { apiPage } from './openapi/page.ts';
-import { agentRoutes } from './routes/agents.ts';
-import { deploymentRoutes } from './routes/deployments.ts';
-import { catalogueRoutes } from './routes/catalogue.ts';
-import { logRoutes } from './routes/logs.ts';
-import { organizationRoutes } from './routes/organizations.ts';
-import { secretRoutes } from './routes/secrets.ts';
-import { sessionRoutes } from './routes/sessions.ts';
-import { startRoute, type StartDeps } from './routes/start.ts';
+import { allRoutes } from './routes/all-routes.ts';
+import type { StartDeps } from './routes/start.ts';
 import { SealingKey } from './sealing-key.ts';
 import { LogFollower } from './logs/log-follower.ts';
 import { LogReader } from './logs/log-reader.ts';
@@ -99,34 +93,24 @@ export function createGateway(deps: GatewayDeps): Express {
   const daily = new Daily({ baseUrl: dailyUrl, fetch: globalThis.fetch, now: () => clock.now() });
   const rooms = new Rooms({ api, daily });
   const directory = new SessionDirectory({ api, sessions });
-  const routes = [
-    startRoute({
-      agents,
-      starter,
-      rooms,
-      iceServers,
-      secrets: deps.secrets,
-      clock,
-      metrics,
-      timeoutMs: startTimeoutMs,
-    }),
-    ...agentRoutes({ directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions }),
-    ...deploymentRoutes({ agents, directory: new DeploymentDirectory({ api }) }),
-    ...sessionRoutes({ directory, agents }),
-    ...logRoutes({
+  const routes = allRoutes({
+    start: { agents, starter, rooms, iceServers, secrets: deps.secrets, clock, metrics, timeoutMs: startTimeoutMs },
+    agents: { directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions },
+    deployments: { agents, directory: new DeploymentDirectory({ api }) },
+    sessions: { directory, agents },
+    logs: {
       reader: new LogReader({ api, logs }),
       follower: new LogFollower({ api, logs, changes }),
       sessions: directory,
       agents,
-    }),
-    ...secretRoutes(new SecretSets({ api })),
-    ...catalogueRoutes(),
-    ...organizationRoutes({
+    },
+    secrets: new SecretSets({ api }),
+    organizations: {
       keys,
       writer: new KeyWriter({ api, keys: informers.keys.store }),
       organizations: new Organizations({ api, tokens, served }),
-    }),
-  ];
+    },
+  });
   const document = openApiDocument(routes, version);
   return createApp({
     routes,
