@@ -1,13 +1,19 @@
-import { delimiter, dirname } from 'node:path';
+import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startCluster } from '../test/cluster/start-cluster.ts';
 import type { Cluster } from '../test/cluster/cluster.ts';
-import { toolPath } from '../test/cluster/tools.ts';
-import { installBullpen, runSessions, uninstallBullpen } from './steps.ts';
+import { freePorts, isFreeOnLoopback } from '../test/cluster/ports.ts';
+import { commandEnvironment } from '../test/cluster/run.ts';
+import { startCluster } from '../test/cluster/start-cluster.ts';
+import { showUsage } from './cost.ts';
+import { hasPipecatBot, installBullpen, loadAgentImages, uninstallBullpen } from './install.ts';
+import { runWithKubectl } from './kubectl.ts';
+import { findPrograms, type Programs } from './programs.ts';
+import { openOrganization, runOverRest, talkToPipecatBot } from './rest.ts';
 import { Tutorial } from './tutorial.ts';
 
 const HELP = `Shows Bullpen at work on a real Kubernetes: starts or finds a cluster, builds the image, installs the chart,
-runs sessions of an example agent in every way they can end, and cleans up.
+deploys an agent and runs sessions over REST with Pipecat's own command line and library, and with kubectl,
+and cleans up.
 
   npm run demo [-- --keep]
 
@@ -15,7 +21,8 @@ runs sessions of an example agent in every way they can end, and cleans up.
   --help     this text
 
 Which cluster: the one that BULLPEN_TEST_KUBECONFIG names (its nodes must be able to get the image); else k3s in Docker; else a
-Kubernetes made of local binaries, on Linux as root, which are built from source the first time (about eight minutes) and cached.
+Kubernetes made of local binaries, on Linux as root, which are built from source the first time (about eight minutes) and cached. Pipecat's client is installed from PyPI into a virtual environment
+of its own, which is kept in ~/.cache/bullpen: it needs Python 3.11 or later.
 `;
 
 async function main(): Promise<void> {
@@ -35,25 +42,36 @@ async function main(): Promise<void> {
     ...(values.keep && { id: 'play-node', detached: true }),
   });
   try {
-    const tools = [await toolPath('kubectl', cluster.provider, log), await toolPath('helm', cluster.provider, log)];
-    const path = [...new Set(tools.map((tool) => dirname(tool)))].join(delimiter);
-    const tutorial = new Tutorial({
-      ...process.env,
-      KUBECONFIG: cluster.kubeconfig,
-      PATH: `${path}${delimiter}${process.env['PATH'] ?? ''}`,
-    });
+    const programs = await findPrograms(cluster, log);
     try {
-      await installBullpen(tutorial, cluster);
-      await runSessions(tutorial, cluster);
-    } catch (error) {
-      // A cluster of somebody else's stays: what the demo has put on it must not.
-      if (!values.keep && cluster.provider === 'existing') await uninstallBullpen(tutorial).catch(() => undefined);
-      throw error;
+      await show(cluster, programs, values.keep);
+    } finally {
+      if (!values.keep) await programs.remove();
     }
-    if (values.keep) explainKept(cluster, path);
-    else await uninstallBullpen(tutorial);
   } finally {
     if (!values.keep) await cluster.stop();
+  }
+}
+
+async function show(cluster: Cluster, { path, settings }: Programs, keep: boolean): Promise<void> {
+  const env = commandEnvironment({ KUBECONFIG: cluster.kubeconfig, PIPECAT_CONFIG_PATH: settings });
+  const tutorial = new Tutorial({ ...env, PATH: `${path}${delimiter}${env['PATH'] ?? ''}` });
+  try {
+    await installBullpen(tutorial, cluster);
+    await loadAgentImages(cluster, log);
+    await openOrganization(tutorial, (await isFreeOnLoopback(8000)) ? 8000 : ((await freePorts(1))[0] ?? 0));
+    await runOverRest(tutorial);
+    if (hasPipecatBot()) await talkToPipecatBot(tutorial);
+    await runWithKubectl(tutorial);
+    await showUsage(tutorial);
+    if (keep) explainKept(cluster, path);
+    else await uninstallBullpen(tutorial);
+  } catch (error) {
+    // A cluster of somebody else's stays: what the demo has put on it must not.
+    if (!keep && cluster.provider === 'existing') await uninstallBullpen(tutorial).catch(() => undefined);
+    throw error;
+  } finally {
+    tutorial.close();
   }
 }
 
@@ -65,8 +83,9 @@ function explainKept(cluster: Cluster, path: string): void {
   console.log(`
 Everything is still there. To play with it:
 
-  export KUBECONFIG=${cluster.kubeconfig} PATH="${path}:$PATH"
-  kubectl get agents,sessions,pods
+  export KUBECONFIG=${cluster.kubeconfig} PATH="${path}:$PWD/node_modules/.bin:$PATH"
+  kubectl --namespace demo get agents,sessions,pods
+  bullpen --help
 
 To remove it:
 

@@ -34,6 +34,11 @@ export class PipecatClient {
     this.#bin = bin;
   }
 
+  /** Where its commands are, and the `python` that has the library. */
+  get folder(): string {
+    return this.#bin;
+  }
+
   /** Downloaded the first time, and then kept in the cache. */
   static async install(version: PipecatVersion, log: (line: string) => void): Promise<PipecatClient> {
     const packages = pipecatClients[version];
