@@ -1,6 +1,12 @@
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { controllerCatalogue, labelMeanings, programCatalogue, type MetricDefinition } from './catalogue.ts';
+import {
+  controllerCatalogue,
+  gatewayCatalogue,
+  labelMeanings,
+  programCatalogue,
+  type MetricDefinition,
+} from './catalogue.ts';
 import { createControllerMetrics, createRegistry } from './metrics.ts';
 
 const minutes = 60_000;
@@ -111,7 +117,8 @@ test('Sessions of namespaces and Agents that come and go leave nothing behind', 
 });
 
 test('every label is explained, and none is left over', () => {
-  const definitions: MetricDefinition[] = [...Object.values(controllerCatalogue), ...Object.values(programCatalogue)];
+  const catalogues = [controllerCatalogue, gatewayCatalogue, programCatalogue];
+  const definitions: MetricDefinition[] = catalogues.flatMap((catalogue) => Object.values(catalogue));
   const used = new Set(definitions.flatMap(({ labels }) => labels));
   expect(Object.keys(labelMeanings).sort()).toEqual([...used].sort());
 });
