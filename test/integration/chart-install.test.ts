@@ -14,6 +14,7 @@ const cluster = await connectCluster();
 const namespace = `chart-${Date.now().toString(36)}`;
 const controller = `${namespace}-controller`;
 const gateway = `${namespace}-gateway`;
+const organization = `${namespace}-org`;
 const crd = `widgets.${namespace}.example.com`;
 const draft = await mkdtemp(join(tmpdir(), 'bullpen-chart-'));
 
@@ -65,12 +66,17 @@ beforeAll(async () => {
   await kubectl(['create', 'namespace', namespace]);
   await kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
   await helm('install');
+  await kubectl(['create', 'namespace', organization]);
+  // As `bullpen org create` does.
+  const role = `--clusterrole=${gateway}-organization`;
+  const account = `--serviceaccount=${namespace}:${gateway}`;
+  await kubectl(['create', 'rolebinding', 'gateway', role, account, '--namespace', organization]);
 });
 
 afterAll(async () => {
   await cluster.helm(['uninstall', 'bullpen', '--namespace', namespace, '--no-hooks', '--ignore-not-found']);
   await kubectl(['delete', 'crd', crd, '--ignore-not-found']);
-  await kubectl(['delete', 'namespace', namespace, '--wait=false']);
+  await kubectl(['delete', 'namespace', namespace, organization, '--wait=false']);
   await rm(draft, { recursive: true });
 });
 
@@ -133,8 +139,7 @@ test.each<[verb: string, resource: string, where?: object]>([
   expect(await may(`system:serviceaccount:${namespace}:${controller}`, verb, resource, where)).toBe(false);
 });
 
-test.each<[verb: string, resource: string, where?: object]>([
-  ['watch', 'agents.bullpen.dev', {}],
+const inOrganization = [
   ['patch', 'agents.bullpen.dev'],
   ['create', 'sessions.bullpen.dev'],
   ['delete', 'sessions.bullpen.dev'],
@@ -142,6 +147,20 @@ test.each<[verb: string, resource: string, where?: object]>([
   ['patch', 'apikeys.bullpen.dev/status'],
   ['get', 'pods/log'],
   ['list', 'controllerrevisions.apps'],
+  ['create', 'secrets'],
+] as const;
+
+test.each(inOrganization)('the gateway may %s %s in an organization, and nowhere else', async (verb, resource) => {
+  const user = `system:serviceaccount:${namespace}:${gateway}`;
+  expect(await may(user, verb, resource, { namespace: organization })).toBe(true);
+  for (const where of [{ namespace }, { namespace: 'default' }])
+    expect(await may(user, verb, resource, where)).toBe(false);
+});
+
+test.each<[verb: string, resource: string, where?: object]>([
+  ['watch', 'agents.bullpen.dev', {}],
+  ['watch', 'sessions.bullpen.dev', {}],
+  ['watch', 'apikeys.bullpen.dev', {}],
   ['create', 'tokenreviews.authentication.k8s.io', {}],
   ['create', 'subjectaccessreviews.authorization.k8s.io', {}],
   ['watch', 'configmaps', { namespace, name: `${namespace}-sealing-keys` }],

@@ -38,14 +38,24 @@
 {{ include "bullpen.eventRules" . }}
 {{- end -}}
 
-{{/* What the gateway does in each namespace that it serves: what its callers ask for. */}}
+{{/* What the gateway sees in each namespace that it serves. It writes nowhere but in organizations. */}}
 {{- define "bullpen.gatewayRules" -}}
 - apiGroups: [bullpen.dev]
+  resources: [agents, sessions, apikeys]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{/*
+What it does in an organization beyond that: what its callers ask for. Whoever may make Agents can run any image, which may read the Secrets
+beside it, and to patch a Secret is to read it: so these rights are for namespaces that somebody has named.
+*/}}
+{{- define "bullpen.organizationRules" -}}
+- apiGroups: [bullpen.dev]
   resources: [agents, sessions]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [create, patch, delete]
 - apiGroups: [bullpen.dev]
   resources: [apikeys]
-  verbs: [get, list, watch, create, patch]
+  verbs: [create, patch]
 - apiGroups: [bullpen.dev]
   resources: [apikeys/status]
   verbs: [patch]
@@ -60,10 +70,6 @@
 - apiGroups: ['']
   resources: [pods/log]
   verbs: [get]
-{{- end -}}
-
-{{/* What it does in an organization beyond that. To patch a Secret is to read it, so these rights are for namespaces that somebody has named. */}}
-{{- define "bullpen.organizationRules" -}}
 # Bodies of sessions that are too large for a Session, and sets of secrets: written, and never read.
 - apiGroups: ['']
   resources: [secrets]
