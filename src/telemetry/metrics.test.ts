@@ -5,6 +5,8 @@ import {
   gatewayCatalogue,
   labelMeanings,
   programCatalogue,
+  type Catalogue,
+  type MetricDefinition,
   type MetricDefinition,
 } from './catalogue.ts';
 import { createControllerMetrics, createRegistry } from './metrics.ts';
@@ -117,8 +119,8 @@ test('Sessions of namespaces and Agents that come and go leave nothing behind', 
 });
 
 test('every label is explained, and none is left over', () => {
-  const catalogues = [controllerCatalogue, gatewayCatalogue, programCatalogue];
-  const definitions: MetricDefinition[] = catalogues.flatMap((catalogue) => Object.values(catalogue));
+  const catalogues: Catalogue[] = [controllerCatalogue, gatewayCatalogue, programCatalogue];
+  const definitions = catalogues.flatMap((catalogue) => Object.values(catalogue));
   const used = new Set(definitions.flatMap(({ labels }) => labels));
   expect(Object.keys(labelMeanings).sort()).toEqual([...used].sort());
 });
