@@ -7,7 +7,6 @@ import {
   programCatalogue,
   type Catalogue,
   type MetricDefinition,
-  type MetricDefinition,
 } from './catalogue.ts';
 import { createControllerMetrics, createRegistry } from './metrics.ts';
 
