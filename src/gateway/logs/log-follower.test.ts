@@ -39,10 +39,11 @@ function follow(first: SessionStatus, logs: Log[], query: Record<string, string>
     },
     changes: new SessionChanges(store),
   });
-  const lines = follower.follow(session, logQuery.parse(query), stop.signal);
+  const again = () => follower.follow(session, logQuery.parse(query), stop.signal);
   let version = 1;
   return {
-    lines,
+    lines: again(),
+    again,
     asked,
     stop,
     become: (status: SessionStatus) => store.applyWatch('MODIFIED', sessionWith((version += 1), status)),
@@ -108,6 +109,16 @@ describe('following a session', () => {
     const second = rest(deleted.lines);
     deleted.gone();
     expect(await second).toEqual([]);
+  });
+
+  it('is refused where too many are followed, until one is over', async () => {
+    const played = follow({ phase: 'Pending' }, []);
+    const open = Array.from({ length: 200 }, () => played.again());
+    for (const each of open) void each.next();
+    expect(() => played.again()).toThrow('too many');
+    played.become({ phase: 'Rejected' });
+    for (const each of open) expect(await rest(each)).toEqual([]);
+    expect(await rest(played.again())).toEqual([]);
   });
 
   it('fails where the log cannot be read, and stops when nobody listens', async () => {

@@ -5,15 +5,23 @@ import type { KubeApi, PodLogs } from '../../kube/api.ts';
 import type { LogLine } from '../../kube/log-lines.ts';
 import { find } from '../../kube/find.ts';
 import { pods } from '../../kube/resources.ts';
+import { Problem } from '../problems.ts';
 import type { SessionChanges } from '../start/session-changes.ts';
 import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
 import { isWanted, type LogQuery } from './log-filter.ts';
+
+/** Logs that a replica follows at one time: each is a connection to a node by way of the API server. */
+const AT_ONCE = 200;
+
+/** Another replica may have room at once. */
+const RETRY_AFTER_SECONDS = 1;
 
 /** Shows what the agent of one session writes, while it writes. */
 export class LogFollower {
   readonly #api: KubeApi;
   readonly #logs: PodLogs;
   readonly #changes: SessionChanges;
+  #running = 0;
 
   constructor(deps: { api: KubeApi; logs: PodLogs; changes: SessionChanges }) {
     this.#api = deps.api;
@@ -21,13 +29,28 @@ export class LogFollower {
     this.#changes = deps.changes;
   }
 
-  /** What there is, or the last `limit` lines of it, and what comes, until the session is over. One without a pod yet is waited for. */
-  async *follow(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
+  /**
+   * What there is, or the last `limit` lines of it, and what comes, until the session is over. One without a pod yet is waited for.
+   *
+   * @throws Problem Unavailable where too many are followed
+   */
+  follow(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
+    if (this.#running >= AT_ONCE)
+      throw new Problem('Unavailable', {
+        error: 'This replica of the gateway follows too many logs. Please try again.',
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+      });
+    return this.#follow(session, query, signal);
+  }
+
+  async *#follow(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
+    this.#running += 1;
     const over = new AbortController();
     const watched = new WatchedSession(this.#changes, session, AbortSignal.any([signal, over.signal]));
     try {
       yield* this.#ofAllPods(watched, query, signal);
     } finally {
+      this.#running -= 1;
       over.abort();
     }
   }

@@ -6,6 +6,7 @@ import type { Pod } from '../../kube/objects.ts';
 import { pods as podResource, refOf } from '../../kube/resources.ts';
 import { mayLackBeginning } from '../../pods/session-log.ts';
 import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
+import { Turns } from './turns.ts';
 import { LogPage, type Entry, type LogQuery } from './log-filter.ts';
 
 /** Pods whose logs one request reads at most: the newest. */
@@ -14,6 +15,9 @@ const MAX_PODS = 50;
 /** What one request reads at most of all logs, in bytes. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
+/** Requests that read at one time: each may keep all that it reads, and a pod has 512 MiB. */
+const AT_ONCE = 3;
+
 export interface Logs {
   total: { value: number; relation: 'eq' | 'gte' };
   logs: ShownLine[];
@@ -21,28 +25,40 @@ export interface Logs {
   truncated: boolean;
 }
 
+interface Where {
+  namespace: string;
+  agent: string;
+}
+
+interface Selection {
+  /** The one whose log is wanted; all of the Agent's, and of pods that wait, when left out. */
+  session?: Session | undefined;
+  /** The Session of a pod. */
+  find: (uid: string) => Session | undefined;
+  /** Lines, where the query does not say how many. */
+  defaultLimit: number;
+}
+
 /** Reads what agents have written, from the nodes: of the pods of sessions that run, or ended not long ago. */
 export class LogReader {
   readonly #api: KubeApi;
   readonly #logs: PodLogs;
+  readonly #turns = new Turns(AT_ONCE);
 
   constructor(deps: { api: KubeApi; logs: PodLogs }) {
     this.#api = deps.api;
     this.#logs = deps.logs;
   }
 
-  /**
-   * @param session the one whose log is wanted; all of the Agent's, and of pods that wait, when left out
-   * @param find the Session of a pod
-   */
-  async read(
-    where: { namespace: string; agent: string },
+  /** One page of what there is now. */
+  async read(where: Where, query: LogQuery, of: Selection, signal: AbortSignal): Promise<Logs> {
+    return await this.#turns.take(() => this.#read(where, query, of, signal), signal);
+  }
+
+  async #read(
+    where: Where,
     query: LogQuery,
-    {
-      session,
-      find,
-      defaultLimit,
-    }: { session?: Session | undefined; find: (uid: string) => Session | undefined; defaultLimit: number },
+    { session, find, defaultLimit }: Selection,
     signal: AbortSignal,
   ): Promise<Logs> {
     const page = new LogPage(query, defaultLimit);
@@ -74,7 +90,7 @@ export class LogReader {
   }
 
   /** Newest first. */
-  async #pods({ namespace, agent }: { namespace: string; agent: string }, sessionUid?: string): Promise<Pod[]> {
+  async #pods({ namespace, agent }: Where, sessionUid?: string): Promise<Pod[]> {
     const selector = [
       `${labels.agent}=${agent}`,
       ...(sessionUid === undefined ? [] : [`${labels.sessionUid}=${sessionUid}`]),

@@ -119,6 +119,8 @@ export class SessionStarter {
     }
     const { namespace = '' } = agent.metadata;
     for (let attempt = 0; attempt < MAX_NAMES;) {
+      // A refused one that somebody else keeps from going would be in the way for ever.
+      if (this.#clock.now() >= order.until) throw new Problem('StartTimeout');
       const name = retry.name(attempt);
       const session = await this.#findOrMake(namespace, { ...order, name });
       if (session === 'again') continue;
