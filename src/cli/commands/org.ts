@@ -67,7 +67,7 @@ export const orgCreate: Command = {
   },
 };
 
-/** Lets the gateway write Secrets in the namespace: bodies that are large, and sets of secrets. */
+/** Lets the gateway do in the namespace what its callers ask for. */
 async function bind({ api, print, note }: Tools, namespace: string, gateway: Deployment): Promise<void> {
   const { name, namespace: home = '' } = gateway.metadata;
   const organization = `${name}-organization`;
