@@ -170,6 +170,11 @@ export const agentStatus = z
     revision: text(63)
       .optional()
       .describe('The revision that new Sessions get: a hash of everything in the spec that changes pods.'),
+    observedRedeploy: text(63)
+      .optional()
+      .describe(
+        'A hash of the annotation bullpen.dev/redeploy as the controller has judged it, because an annotation changes no generation.',
+      ),
     recordedRevision: text(63)
       .optional()
       .describe('The revision that was recorded last: a ControllerRevision keeps what its pods are made of.'),

@@ -4,6 +4,7 @@ import { sizes } from '../api/limits.ts';
 import type { AgentConditionType, AgentReason } from '../api/reasons.ts';
 import { setCondition } from '../kube/conditions.ts';
 import type { PoolReport } from './pool/pool-keeper.ts';
+import { redeployMark } from '../pods/revision.ts';
 import type { AgentVerdict } from './agent-state.ts';
 
 /** Ends the message of an Agent whose present revision cannot start. */
@@ -44,6 +45,7 @@ export function agentStatus(
       : pool?.instead !== true || known.message.endsWith(MEANWHILE));
   const message = verdict.ok && isKnown ? known.message : wording;
   const rollout = rolloutOf(pool);
+  const observedRedeploy = redeployMark(agent.metadata);
   const recordedRevision = recorded ?? agent.status?.recordedRevision;
   const lastReadyRevision = lastReady ?? agent.status?.lastReadyRevision;
   let conditions: readonly Condition[] = agent.status?.conditions ?? [];
@@ -67,6 +69,7 @@ export function agentStatus(
     queuedSessions: counts.queued,
     warm: counts.warm,
     ...(verdict.revision !== undefined && { revision: verdict.revision }),
+    ...(observedRedeploy !== undefined && { observedRedeploy }),
     ...(recordedRevision !== undefined && { recordedRevision }),
     ...(lastReadyRevision !== undefined && { lastReadyRevision }),
   };
@@ -104,6 +107,7 @@ export function isMoreThanCounts(before: AgentStatus | undefined, after: AgentSt
     before === undefined ||
     before.observedGeneration !== after.observedGeneration ||
     before.revision !== after.revision ||
+    before.observedRedeploy !== after.observedRedeploy ||
     before.recordedRevision !== after.recordedRevision ||
     before.lastReadyRevision !== after.lastReadyRevision ||
     JSON.stringify(conditionFacts(before)) !== JSON.stringify(conditionFacts(after))

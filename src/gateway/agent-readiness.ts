@@ -1,4 +1,5 @@
 import type { Agent } from '../api/agent.ts';
+import { redeployMark } from '../pods/revision.ts';
 
 /** Whether Sessions of an Agent can be started, as its status says: at zero pods, too. */
 export interface AgentReadiness {
@@ -13,9 +14,15 @@ export interface AgentReadiness {
   message: string | undefined;
 }
 
-export function readinessOf({ metadata, status }: Agent): AgentReadiness {
+/** Whether what the controller says of an Agent is about it as it is now. */
+export function isJudged({ metadata, status }: Agent): boolean {
+  return status?.observedGeneration === metadata.generation && status?.observedRedeploy === redeployMark(metadata);
+}
+
+export function readinessOf(agent: Agent): AgentReadiness {
+  const { metadata, status } = agent;
   const condition = status?.conditions?.find(({ type }) => type === 'Ready');
-  const judged = status?.observedGeneration === metadata.generation;
+  const judged = isJudged(agent);
   const isTrue = condition?.status === 'True';
   const takesNone = condition?.reason === 'Paused' || metadata.deletionTimestamp !== undefined;
   const isFine = isTrue && !takesNone;

@@ -1,4 +1,6 @@
 import type { AgentSpec, AgentSpecInput } from '../api/agent.ts';
+import { annotations } from '../api/names.ts';
+import type { ObjectMeta } from '../kube/objects.ts';
 import type { SupervisorSettings } from './http-pod.ts';
 import { shortHash } from './names.ts';
 import type { SessionPodPolicy } from './policy.ts';
@@ -44,6 +46,12 @@ export function podPart(spec: AgentSpec): PodPart {
 export function withPodPart(spec: AgentSpecInput, pods: object): AgentSpecInput {
   const rest = Object.fromEntries(Object.entries(spec).filter(([field]) => field in NOT_IN_PODS));
   return { ...pods, ...rest } as AgentSpecInput;
+}
+
+/** What the annotation that asks for new pods is known by; undefined where there is none. */
+export function redeployMark({ annotations: given }: Pick<ObjectMeta, 'annotations'>): string | undefined {
+  const value = given?.[annotations.redeploy];
+  return value === undefined ? undefined : shortHash(value, 10);
 }
 
 /** The hash of everything that changes the pods of an Agent, independent of the order of keys. */

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Agent } from '../../api/agent.ts';
+import { redeployMark } from '../../pods/revision.ts';
+import { isJudged } from '../agent-readiness.ts';
 import { uuidOf } from '../uuid.ts';
 
 /** A deployment is what Kubernetes' words call a revision of an Agent; Pipecat's clients want a UUID for it. */
@@ -8,10 +10,11 @@ export function deploymentId(namespace: string, agent: string, revision: string)
 }
 
 /** What an Agent's owner has asked for: its revision, or, while the controller has not looked at it, something that is none yet. */
-export function desiredDeployment({ metadata, status }: Agent): string {
+export function desiredDeployment(agent: Agent): string {
+  const { metadata, status } = agent;
   const { namespace = '', name, generation = 0 } = metadata;
-  const isSeen = status?.observedGeneration === generation && status.revision !== undefined;
-  return deploymentId(namespace, name, isSeen ? (status.revision ?? '') : `generation-${generation}`);
+  const unseen = `generation-${generation}-${redeployMark(metadata) ?? ''}`;
+  return deploymentId(namespace, name, (isJudged(agent) ? status?.revision : undefined) ?? unseen);
 }
 
 /**
