@@ -8,6 +8,9 @@ import type { AgentDirectory } from './agent-directory.ts';
 import { agentManifest, FIELD_MANAGER } from './agent-manifest.ts';
 import { warningOf, type AgentSettings } from './agent-settings.ts';
 
+/** The controller writes its status now and then, and others may change it. */
+const MAX_TRIES = 10;
+
 /** An Agent as it is now, and what whoever changed it should know. */
 export interface Written {
   agent: Agent;
@@ -30,14 +33,22 @@ export class AgentWriter {
   async create(namespace: string, name: string, given: AgentSettings): Promise<Written> {
     if ((await this.#directory.fresh(namespace, name)) !== undefined)
       throw new Problem('Conflict', { error: `An agent named ${name} already exists` });
-    return await this.#apply(namespace, name, undefined, given);
+    return await this.#apply(namespace, name, undefined, given).catch((error: unknown) => {
+      throw refusal(error);
+    });
   }
 
-  /** @throws Problem ServiceNotFound */
+  /** Of what others change at the same time nothing is lost, whoever they are. @throws Problem ServiceNotFound */
   async update(namespace: string, name: string, given: AgentSettings): Promise<Written> {
-    const live = await this.#directory.fresh(namespace, name);
-    if (live === undefined) throw new Problem('ServiceNotFound');
-    return await this.#apply(namespace, name, live, given);
+    for (let tries = 1; ; tries += 1) {
+      const live = await this.#directory.fresh(namespace, name);
+      if (live === undefined) throw new Problem('ServiceNotFound');
+      try {
+        return await this.#apply(namespace, name, live, given);
+      } catch (error) {
+        if (!wasChanged(error) || tries === MAX_TRIES) throw refusal(error);
+      }
+    }
   }
 
   /** Ends none of its sessions. @throws Problem ServiceNotFound */
@@ -52,30 +63,34 @@ export class AgentWriter {
   }
 
   async #apply(namespace: string, name: string, live: Agent | undefined, given: AgentSettings): Promise<Written> {
-    const body = agentManifest(live, { namespace, name }, given, this.#clock.now());
-    try {
-      const agent = await this.#api.patch(
-        agentResource,
-        { namespace, name },
-        { type: 'apply', body },
-        { fieldManager: FIELD_MANAGER },
-      );
-      this.#directory.written(agent);
-      // An apply that changes nothing is not written.
-      const isSame = agent.metadata.resourceVersion === live?.metadata.resourceVersion;
-      return {
-        agent,
-        warning: warningOf(given) ?? (isSame ? 'Nothing has changed: the agent is as it was.' : undefined),
-      };
-    } catch (error) {
-      throw refusal(error);
-    }
+    const { metadata, ...wanted } = agentManifest(live, { namespace, name }, given, this.#clock.now());
+    // What is applied was made from what there was: it must be that still, and must not come back when it has been deleted.
+    const before = live && { uid: live.metadata.uid, resourceVersion: live.metadata.resourceVersion };
+    const agent = await this.#api.patch(
+      agentResource,
+      { namespace, name },
+      { type: 'apply', body: { ...wanted, metadata: { ...metadata, ...before } } },
+      { fieldManager: FIELD_MANAGER },
+    );
+    this.#directory.written(agent);
+    // An apply that changes nothing is not written.
+    const isSame = agent.metadata.resourceVersion === live?.metadata.resourceVersion;
+    return {
+      agent,
+      warning: warningOf(given) ?? (isSame ? 'Nothing has changed: the agent is as it was.' : undefined),
+    };
   }
+}
+
+/** Whether an Agent is no longer what it was, which is not that somebody else owns a field of it. */
+function wasChanged(error: unknown): boolean {
+  return error instanceof KubeError && isConflict(error) && (error.details?.causes ?? []).length === 0;
 }
 
 /** Says in the caller's words what Kubernetes has refused. */
 function refusal(error: unknown): unknown {
   if (!(error instanceof KubeError)) return error;
+  if (wasChanged(error)) return new Problem('Conflict', { cause: error });
   const text = error.status?.message ?? error.reason;
   if (isConflict(error)) {
     const causes = error.details?.causes ?? [];
