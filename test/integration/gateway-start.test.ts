@@ -7,6 +7,7 @@ import { agents, apiKeys, sessions } from '../../src/api/resources.ts';
 import { refOf, secrets } from '../../src/kube/resources.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { waitFor } from '../cluster/wait.ts';
+import type { ControllerProcess } from '../support/controller-process.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { Stage, type Scene } from '../support/stage.ts';
 
@@ -26,6 +27,7 @@ const LONG = { bot: { afterMs: 3_600_000 } };
 interface Played {
   scene: Scene;
   gateway: GatewayProcess;
+  leader: ControllerProcess;
   key: string;
 }
 
@@ -34,13 +36,13 @@ async function play(
   { maxAgents = 5, minAgents = 0, config = {} }: { maxAgents?: number; minAgents?: number; config?: object } = {},
 ): Promise<Played> {
   const scene = await stage.scene(name);
-  const [gateway] = await Promise.all([scene.gateway({ config: { ...config } }), scene.leader()]);
+  const [gateway, leader] = await Promise.all([scene.gateway({ config: { ...config } }), scene.leader()]);
   await scene.httpAgent(AGENT, maxAgents, { scaling: { minAgents, maxAgents } }, LONG);
   await agentBecomes(scene, 'Ready');
   if (minAgents > 0) await scene.kube.warmPods(AGENT, minAgents);
   const key = await scene.key('Public');
   await knows(gateway, key);
-  return { scene, gateway, key };
+  return { scene, gateway, leader, key };
 }
 
 /** Resolves when the gateway has seen a key. */
@@ -153,6 +155,33 @@ describe.concurrent('a start', () => {
     expect(await statusOf({ flow_config, body: 'x'.repeat(750_000) })).toBe(413);
     expect(await statusOf({ flow_config: ' \n' })).toBe(400);
     expect(await statusOf({ flow_config: { nodes: {} } })).toBe(400);
+  });
+
+  test('of an agent of protocol Process tells it its body, in a Secret, and nothing else', async () => {
+    const { scene, gateway, key } = await play('process');
+    await scene.agent('process', 5);
+    const start = '/v1/public/process/start';
+    const refused = { status: 400, body: { code: 'GENERIC_BAD_REQUEST' } };
+    await gateway.answers('POST', start, { key, body: { createDailyRoom: true } }, refused);
+    const told = { body: { a: 1 }, transport: 'webrtc' };
+    await gateway.answers('POST', start, { key, body: told }, { status: 200, body: { start: 'cold' } });
+    const [session] = (await scene.kube.api.list(sessions, { namespace: scene.namespace })).items;
+    expect(session?.spec).toMatchObject({ bodyFrom: { secretKeyRef: { key: 'body' } } });
+    expect(session?.spec).not.toHaveProperty('sealedBody');
+  });
+
+  test('that is late is taken back with its Daily room', async () => {
+    const daily = await playDaily();
+    const config = { daily: { baseUrl: daily.baseUrl }, start: { timeoutSeconds: 3 } };
+    const { scene, gateway, key, leader } = await play('late', { config });
+    const data = { apiKey: Buffer.from('the-daily-key').toString('base64') };
+    await scene.kube.api.create(secrets, scene.namespace, { metadata: { name: 'bullpen-daily' }, data });
+    await leader.stop();
+    const { status } = await gateway.call('POST', START, { key, body: { createDailyRoom: true } });
+    expect(status).toBe(504);
+    expect([...daily.rooms]).toEqual([]);
+    expect(await sessionCount(scene)).toBe(0);
+    daily.close();
   });
 
   test('of a full Agent is refused, and leaves nothing behind', async () => {

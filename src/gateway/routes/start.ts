@@ -120,6 +120,7 @@ async function start(
     });
   if (wanted.transport === 'websocket')
     throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
+  checkProtocol(agent, wanted);
   const room = roomFor(deps, agent, wanted);
   const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
   const known = retryFor(deps, { namespace: organization, agent: params.agentName }, given['idempotency-key'], text);
@@ -138,6 +139,17 @@ async function start(
     ...(await room?.reply(started.sessionId)),
     ...(wanted.enableDefaultIceServers === true && { iceConfig: { iceServers: deps.iceServers } }),
   };
+}
+
+/** @throws Problem BadRequest where the agent could not be told */
+function checkProtocol({ spec }: Agent, wanted: z.output<typeof startRequest>): void {
+  if (spec.protocol !== 'Process') return;
+  const what =
+    wanted.createDailyRoom === true ? 'createDailyRoom' : wanted.flow_config == null ? undefined : 'flow_config';
+  if (what !== undefined)
+    throw new Problem('BadRequest', {
+      error: `Invalid parameters: ${what}: is for agents of protocol Http; one of protocol Process is told its body and nothing else`,
+    });
 }
 
 /** @throws Problem NotReady where an agent takes no sessions now */

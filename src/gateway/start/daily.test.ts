@@ -62,6 +62,17 @@ describe('a room', () => {
     expect(asked.at(-1)).toMatchObject({ method: 'DELETE', path: '/v1/rooms/the-session' });
   });
 
+  it('that is there already is joined: a start that was cut off comes again', async () => {
+    const { daily, asked } = play({
+      'POST /v1/rooms': () => Response.json({ info: 'a room named the-session already exists' }, { status: 400 }),
+      'GET /v1/rooms/the-session': () => Response.json({ name: 'the-session', url: 'https://example.daily.co/before' }),
+    });
+    const room = await daily.createRoom(KEY, order);
+    expect(room.url).toBe('https://example.daily.co/before');
+    expect(JSON.parse(room.agentToken)).toMatchObject({ is_owner: true });
+    expect(asked.some(({ method }) => method === 'DELETE')).toBe(false);
+  });
+
   it('that is gone already is as good as deleted', async () => {
     const { daily } = play({ 'DELETE /v1/rooms/the-session': () => new Response('', { status: 404 }) });
     await daily.deleteRoom(KEY, 'the-session');

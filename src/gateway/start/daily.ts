@@ -45,7 +45,12 @@ export class Daily {
   async createRoom(key: string, { name, seconds, roomProperties, tokenProperties }: RoomOrder): Promise<Room> {
     const exp = this.#expiry(seconds);
     const properties = { exp, eject_at_room_exp: true, ...roomProperties };
-    const made = await this.#call(key, 'POST', '/rooms', room, { name, properties });
+    const made = await this.#call(key, 'POST', '/rooms', room, { name, properties }).catch(async (error: unknown) => {
+      // A request that comes again finds the room of the one before, where that was cut off.
+      const before = await this.#find(key, name);
+      if (before === undefined) throw error;
+      return before;
+    });
     try {
       const [agentToken, callerToken] = await Promise.all([
         this.#tokenFor(key, made.name, { exp, is_owner: true }),
@@ -66,6 +71,10 @@ export class Daily {
     const found = await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room);
     const callerToken = await this.#tokenFor(key, found.name, { exp: this.#expiry(seconds), ...tokenProperties });
     return { url: found.url, callerToken };
+  }
+
+  async #find(key: string, name: string): Promise<z.output<typeof room> | undefined> {
+    return await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room).catch(() => undefined);
   }
 
   /** When what is made now is over, Unix seconds. */

@@ -18,8 +18,8 @@ export interface Retry {
   name(attempt: number): string;
   /** For the annotation of the Session: which request it was made for, told to nobody. */
   fingerprint: string;
-  /** Whether a Session was made for this very request. */
-  isFor(session: Session): boolean;
+  /** Whether a Session was made for this very request; undefined where that was noted with a secret that is not known here. */
+  isFor(session: Session): boolean | undefined;
 }
 
 /**
@@ -47,6 +47,7 @@ export function retryOf(
     isFor: ({ metadata }) => {
       const stored = metadata.annotations?.[annotations.request] ?? '';
       const secret = secrets.find(({ kid }) => stored.startsWith(`${kid}.`));
+      if (stored !== '' && secret === undefined) return undefined;
       return secret !== undefined && isSame(stored, hashWith(secret, request));
     },
   };

@@ -18,7 +18,7 @@ import { WINDOW_MS, type Retry } from './idempotency.ts';
 import { deadlineOf } from './deadline.ts';
 import type { SessionChanges } from './session-changes.ts';
 import type { SessionWriter } from './session-writer.ts';
-import { startVerdict } from './start-verdict.ts';
+import { earlierAnswer, startVerdict } from './start-verdict.ts';
 
 /** When a caller may try again who found the Agent full: sessions end all the time, and nobody can say when. */
 const RETRY_AFTER_SECONDS = 5;
@@ -129,7 +129,10 @@ export class SessionStarter {
         attempt += 1;
         continue;
       }
-      if (!retry.isFor(session)) throw new Problem('IdempotencyMismatch');
+      checkSame(retry.isFor(session));
+      // It was there before this request, which is answered as the one before was.
+      const answer = earlierAnswer(session);
+      if (answer !== undefined) return startedBy(session, answer);
       try {
         return await this.wait(session, order);
       } catch (error) {
@@ -199,8 +202,7 @@ export class SessionStarter {
     if (now === undefined) throw new Problem('StartFailed', { error: 'The session was deleted before it started' });
     const verdict = startVerdict(now);
     if (verdict.kind === 'waiting') return undefined;
-    if (verdict.kind === 'started')
-      return { sessionId: session.metadata.name, start: verdict.start, expiresAt: verdict.expiresAt };
+    if (verdict.kind === 'started') return startedBy(session, verdict);
     const { problem, message } = verdict;
     throw new Problem(problem, {
       ...(problem === 'StartFailed' && { error: `The session could not be started: ${message}` }),
@@ -239,8 +241,9 @@ export class SessionStarter {
       void this.#carrier.dropWhenTold(session, this.#ending);
       return session;
     } catch (error) {
-      // Where it may be there all the same, and be asked for again, its agent is to find what it is told of.
-      if (retry === undefined || !isOutcomeUnknown(error)) await undo?.();
+      // Where it is there, or may be, and is asked for again, its agent is to find what it is told of.
+      const mayBeThere = isAlreadyExists(error) || isOutcomeUnknown(error);
+      if (retry === undefined || !mayBeThere) await undo?.();
       throw error;
     } finally {
       deadline.cancel();
@@ -266,6 +269,20 @@ export class SessionStarter {
     this.#capacity.set(agent, capacity);
     return capacity;
   }
+}
+
+function startedBy({ metadata }: Session, { start, expiresAt }: Omit<Started, 'sessionId'>): Started {
+  return { sessionId: metadata.name, start, expiresAt };
+}
+
+/** @throws Problem where it is another request, or nobody can tell: another replica has newer keys, which come here, too */
+function checkSame(isSame: boolean | undefined): void {
+  if (isSame === false) throw new Problem('IdempotencyMismatch');
+  if (isSame === undefined)
+    throw new Problem('Unavailable', {
+      error: 'The keys of the gateway are being changed. Please try again.',
+      retryAfterSeconds: 30,
+    });
 }
 
 /** Whoever made the Session has died before its body was there: it has been deleted, and this request has one. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { rejectReasons } from '../../api/reasons.ts';
 import type { Session, SessionStatus } from '../../api/session.ts';
-import { startVerdict } from './start-verdict.ts';
+import { earlierAnswer, startVerdict } from './start-verdict.ts';
 
 const limits = {
   maxSessionDuration: 300,
@@ -62,6 +62,7 @@ describe('a start', () => {
     ['AgentNotFound', 'AgentNotFound'],
     ['StartBeforePassed', 'StartTimeout'],
     ['BodyNotOpened', 'StartFailed'],
+    ['SessionInvalid', 'BadRequest'],
   ] as const)('that is rejected with %s is told as %s', (reason, problem) => {
     const status = { phase: 'Rejected', reason, message: 'why' } as const;
     expect(startVerdict(session(status))).toEqual({ kind: 'refused', problem, message: 'why' });
@@ -76,6 +77,9 @@ describe('a start', () => {
     ['StartTimeout', 'StartTimeout'],
     ['Lost', 'StartFailed'],
   ] as const)('that ended with %s before it began is told as %s', (reason, problem) => {
-    expect(startVerdict(session({ ...bound, phase: 'Ended', reason }))).toMatchObject({ kind: 'refused', problem });
+    const ended = session({ ...bound, phase: 'Ended', reason });
+    expect(startVerdict(ended)).toMatchObject({ kind: 'refused', problem });
+    // Who asked when it got its pod was told so, and is told so again.
+    expect(earlierAnswer(ended)).toMatchObject({ kind: 'started', start: 'cold' });
   });
 });

@@ -18,21 +18,28 @@ const PROBLEM_OF: Partial<Record<RejectReason, ProblemName>> = {
   AgentInvalid: 'NotReady',
   ProtocolNotSupported: 'NotReady',
   StartBeforePassed: 'StartTimeout',
+  SessionInvalid: 'BadRequest',
 };
 
 /** A start has done its part when the Session has a pod: one that has waited and taken it, or one that is made for it. */
-export function startVerdict({ status, metadata }: Session): StartVerdict {
-  const { phase = 'Pending', podUID, startedAt, message = '', reason } = status ?? {};
+export function startVerdict(session: Session): StartVerdict {
+  const { phase = 'Pending', startedAt, message = '', reason } = session.status ?? {};
   if (phase === 'Rejected') {
     const problem = PROBLEM_OF[reason as RejectReason] ?? 'StartFailed';
     return { kind: 'refused', problem, message };
   }
   if (phase === 'Ended' && startedAt === undefined)
     return { kind: 'refused', problem: reason === 'StartTimeout' ? 'StartTimeout' : 'StartFailed', message };
-  if (podUID === undefined) return { kind: 'waiting' };
-  const start = status?.startKind === 'Warm' ? 'warm' : 'cold';
-  const { maxSessionDuration = 0, startTimeoutSeconds = 0 } = status?.limits ?? {};
-  const since = Date.parse(startedAt ?? status?.admittedAt ?? metadata.creationTimestamp);
+  return earlierAnswer(session) ?? { kind: 'waiting' };
+}
+
+/** What was answered when the Session got its pod, whatever has become of it since; undefined while it has none. */
+export function earlierAnswer({ status, metadata }: Session): Extract<StartVerdict, { kind: 'started' }> | undefined {
+  const { podUID, startedAt, admittedAt, startKind, limits } = status ?? {};
+  if (podUID === undefined) return undefined;
+  const { maxSessionDuration = 0, startTimeoutSeconds = 0 } = limits ?? {};
+  const since = Date.parse(startedAt ?? admittedAt ?? metadata.creationTimestamp);
   const seconds = startedAt === undefined ? startTimeoutSeconds + maxSessionDuration : maxSessionDuration;
-  return { kind: 'started', start, expiresAt: new Date(since + seconds * 1000).toISOString() };
+  const expiresAt = new Date(since + seconds * 1000).toISOString();
+  return { kind: 'started', start: startKind === 'Warm' ? 'warm' : 'cold', expiresAt };
 }
