@@ -21,13 +21,16 @@ export class AccessWatch {
   /** Why they are to hear no more, once that is so. Rejects when the signal is aborted. */
   async lost(authorization: string | undefined, demand: Demand, signal: AbortSignal): Promise<Problem> {
     for (;;) {
-      await this.#change(signal);
+      // Before it is looked: what changes meanwhile is looked at again.
+      const change = this.#change(signal);
+      change.catch(() => undefined);
       try {
         await this.#authenticator.authenticate(authorization, demand);
       } catch (error) {
         // Where Kubernetes cannot be asked, nothing is known.
         if (error instanceof Problem) return error;
       }
+      await change;
     }
   }
 

@@ -9,6 +9,8 @@ const DEFAULT_LIMIT = 10;
 export const logQuery = z.looseObject({
   ...page,
   limit: z.coerce.number().int().min(1).max(10_000).optional(),
+  // All lines up to the end of the page are kept while it is looked for.
+  offset: z.coerce.number().int().min(0).max(40_000).optional(),
   deploymentId: z.string().max(64).optional(),
   sessionId: z.string().max(64).optional(),
   query: z.string().max(1000).optional(),

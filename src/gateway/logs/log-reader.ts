@@ -7,6 +7,7 @@ import { pods as podResource, refOf } from '../../kube/resources.ts';
 import { mayLackBeginning } from '../../pods/session-log.ts';
 import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
 import { Turns } from './turns.ts';
+import { Problem } from '../problems.ts';
 import { LogPage, type Entry, type LogQuery } from './log-filter.ts';
 
 /** Pods whose logs one request reads at most: the newest. */
@@ -14,6 +15,9 @@ const MAX_PODS = 50;
 
 /** What one request reads at most of all logs, in bytes. */
 const MAX_BYTES = 64 * 1024 * 1024;
+
+/** A node that answers so slowly holds up everybody else's turn. */
+const MAX_MS = 20_000;
 
 /** Requests that read at one time: each may keep all that it reads, and a pod has 512 MiB. */
 const AT_ONCE = 3;
@@ -52,7 +56,15 @@ export class LogReader {
 
   /** One page of what there is now. */
   async read(where: Where, query: LogQuery, of: Selection, signal: AbortSignal): Promise<Logs> {
-    return await this.#turns.take(() => this.#read(where, query, of, signal), signal);
+    return await this.#turns.take(async () => {
+      const late = AbortSignal.timeout(MAX_MS);
+      try {
+        return await this.#read(where, query, of, AbortSignal.any([signal, late]));
+      } catch (error) {
+        if (!late.aborted) throw error;
+        throw new Problem('Unavailable', { error: 'The node takes too long to show this log.', retryAfterSeconds: 5 });
+      }
+    }, signal);
   }
 
   async #read(
