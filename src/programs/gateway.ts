@@ -17,8 +17,9 @@ import { cacheProblem } from './cache-problem.ts';
 
 /** Until those who route to this replica know that it ends. */
 const DRAIN_MS = 5_000;
-/** Below the chart's terminationGracePeriodSeconds, with the one above. */
-const STOP_DEADLINE_MS = 80_000;
+/** After what was asked before that has had the time that it may take; together below the terminationGracePeriodSeconds of the chart. */
+const LAST_MS = 10_000;
+const CLOSE_MS = 5_000;
 
 /** The gateway: the REST API. Any number of replicas. Resolves after an orderly end. */
 export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
@@ -33,7 +34,8 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
   const { namespace, watchNamespaces, sealingKeysConfigMap, keysSecret } = config;
   const informers = createInformers({ ...common, api, namespace, watchNamespaces, sealingKeysConfigMap });
 
-  const lifecycle = new Lifecycle({ clock: systemClock, logger, deadlineMs: STOP_DEADLINE_MS });
+  const graceMs = config.start.timeoutSeconds * 1000 + LAST_MS;
+  const lifecycle = new Lifecycle({ clock: systemClock, logger, deadlineMs: DRAIN_MS + graceMs + CLOSE_MS });
   const stopInformers = new AbortController();
   lifecycle.add('connections', () => api.close());
   lifecycle.add('caches', () => stopInformers.abort());
@@ -77,7 +79,7 @@ export async function runGateway(env: NodeJS.ProcessEnv, signal: AbortSignal): P
       logger,
     });
     const server = await startHttpServer(app, { port: config.http.port, clock: systemClock });
-    lifecycle.add('http', () => server.close({ drainMs: DRAIN_MS, graceMs: STOP_DEADLINE_MS - 2 * DRAIN_MS }));
+    lifecycle.add('http', () => server.close({ drainMs: DRAIN_MS, graceMs }));
     logger.info({ port: server.port, health: health.port, version }, 'serving');
     await lifecycle.run(signal);
   } catch (error) {

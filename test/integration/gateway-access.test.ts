@@ -76,7 +76,7 @@ async function fillNamespace({ kube, namespace }: Scene, { Private: key }: Keys)
   await kube.createSession(SESSION, { agent: AGENT });
   const body = { secretKey: FIELD, secretValue: VALUE };
   const made = await gateway.call('PUT', `/v1/organizations/${namespace}/secrets/canary-set`, { key, body });
-  expect(made.status).toBe(200);
+  expect(made.status).toBe(202);
 }
 
 async function revoke({ kube, namespace }: Scene, key: string): Promise<void> {

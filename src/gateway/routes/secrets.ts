@@ -79,7 +79,7 @@ export function secretRoutes(sets: SecretSets): Route[] {
   return [
     ...onBoth(at(''), {
       method: 'get',
-      ...reads,
+      access: { verb: 'list', resource: 'secrets' },
       summary: 'List the sets of secrets',
       params: none.params,
       query: listQuery,
