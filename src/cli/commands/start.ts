@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { sessionLimits } from '../../api/limits.ts';
-import { apiVersion, labels, managedBy } from '../../api/names.ts';
+import { apiVersion } from '../../api/names.ts';
 import { sessions } from '../../api/resources.ts';
 import type { RejectReason } from '../../api/reasons.ts';
 import type { Session, SessionSpec } from '../../api/session.ts';
 import { isInvalid } from '../../kube/errors.ts';
 import type { NewObject } from '../../kube/objects.ts';
-import { refOf, secrets } from '../../kube/resources.ts';
+import { secrets } from '../../kube/resources.ts';
 import { sessionId } from '../../pods/names.ts';
+import { bodyFrom, createBodySecret, dropBodySecret, ownBodySecret } from '../body-secret.ts';
 import { CliError, type Command, type Options, type Tools } from '../command.ts';
 import { render } from '../print.ts';
 import { watchSession } from '../watch-session.ts';
-
-const KEY = 'body';
 
 export const start: Command = {
   name: 'start',
@@ -31,7 +30,7 @@ export const start: Command = {
     const session = await create(tools, agent, name, body);
     const wait = options['no-wait'] !== true;
     const started = wait ? await watchSession(api, { namespace, name }, isDecided, tools.signal) : session;
-    if (body !== undefined && wait) await drop(tools, started);
+    if (wait) await dropBodySecret(api, started);
     if (output !== '' && output !== 'wide') {
       print(render([started], { output, resource: sessions, columns: [], single: true }));
       return;
@@ -88,32 +87,31 @@ function checked(text: string, where: string): string {
 
 /** A body that is short is in the Session, where whoever may read Sessions reads it; a longer one in a Secret. */
 async function create(tools: Tools, agent: string, name: string, body: string | undefined): Promise<Session> {
-  const { api, namespace } = tools;
-  const isShort = body === undefined || Array.from(body).length <= sessionLimits.bodyCharacters;
-  const secret = `${name}-body`;
-  if (!isShort) {
-    await api.create(secrets, namespace, {
-      metadata: { name: secret, labels: { [labels.managedBy]: managedBy, [labels.body]: 'session' } },
-      type: 'Opaque',
-      data: { [KEY]: Buffer.from(body).toString('base64') },
-    });
+  if (body === undefined || Array.from(body).length <= sessionLimits.bodyCharacters)
+    return await createSession(tools, name, { agent, ...(body !== undefined && { body }) });
+  const { api, namespace, note } = tools;
+  const secret = { namespace, name: `${name}-body` };
+  await createBodySecret(api, secret, body);
+  let session;
+  try {
+    session = await createSession(tools, name, { agent, ...bodyFrom(secret) });
+  } catch (error) {
+    await api.delete(secrets, secret).catch(() => note(`The Secret ${secret.name} is left over: delete it.`));
+    throw error;
   }
-  const spec: SessionSpec = {
-    agent,
-    ...(body !== undefined && (isShort ? { body } : { bodyFrom: { secretKeyRef: { name: secret, key: KEY } } })),
-  };
+  // The session is on its way: that the Secret may stay is no reason to say that there is none.
+  await ownBodySecret(api, secret, session).catch((error: unknown) =>
+    note(`The Secret ${secret.name} does not go with its session: ${(error as Error).message}`),
+  );
+  return session;
+}
+
+async function createSession({ api, namespace }: Tools, name: string, spec: SessionSpec): Promise<Session> {
   const wanted: NewObject<Session> = { apiVersion, kind: 'Session', metadata: { name }, spec };
   try {
     return await api.create(sessions, namespace, wanted);
   } catch (error) {
-    if (!isShort) await api.delete(secrets, { namespace, name: secret }).catch(() => undefined);
     if (isInvalid(error)) throw new CliError((error as Error).message, 2);
     throw error;
   }
-}
-
-/** The agent has been told. */
-async function drop({ api }: Tools, session: Session): Promise<void> {
-  const { bodyFrom } = session.spec;
-  if (bodyFrom !== undefined) await api.delete(secrets, { ...refOf(session), name: bodyFrom.secretKeyRef.name });
 }
