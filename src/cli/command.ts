@@ -1,9 +1,20 @@
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../kube/clock.ts';
 
-/** How results are printed, as kubectl does it. */
-export const outputs = ['', 'wide', 'name', 'json', 'yaml'] as const;
-export type Output = (typeof outputs)[number];
+/** What `-o` takes, as kubectl does it. */
+export type Format = 'json' | 'yaml' | 'wide' | 'name';
+
+/** How results are printed: without `-o`, for people. */
+export type Output = '' | Format;
+
+/** Formats of commands that list. */
+export const ofLists: readonly Format[] = ['json', 'yaml', 'wide', 'name'];
+
+/** Formats of commands that make or change one object. */
+export const ofObjects: readonly Format[] = ['json', 'yaml', 'name'];
+
+/** Formats of what is no object of Kubernetes, or not only that. */
+export const ofValues: readonly Format[] = ['json', 'yaml'];
 
 /** What commands do their work with. */
 export interface Tools {
@@ -40,6 +51,8 @@ export interface Command {
   args: readonly string[];
   summary: string;
   options: Readonly<Record<string, OptionDefinition>>;
+  /** What `-o` takes here; with none there is no such option. */
+  outputs: readonly Format[];
   run(tools: Tools, args: readonly string[], options: Options): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../kube/objects.ts';
 import { apiVersionOf, type Resource } from '../kube/resources.ts';
-import type { Output } from './command.ts';
+import type { Format, Output } from './command.ts';
 
 /** A column of a table. */
 export interface Column<T> {
@@ -8,6 +8,16 @@ export interface Column<T> {
   of: (item: T) => string | number | boolean | undefined;
   /** Only with `-o wide`. */
   wide?: boolean;
+}
+
+/** Whether this is for programs, which want all of it. */
+export function isData(output: Output): output is 'json' | 'yaml' {
+  return output === 'json' || output === 'yaml';
+}
+
+/** A value for programs. */
+export function encode(value: unknown, output: Extract<Format, 'json' | 'yaml'>): string {
+  return output === 'json' ? JSON.stringify(value, undefined, 4) : toYaml(value);
 }
 
 /** Objects as kubectl prints them. */
@@ -22,9 +32,7 @@ export function render<T extends KubeObject>(
 ): string {
   switch (output) {
     case 'name':
-      return items
-        .map(({ metadata }) => `${resource.kind.toLowerCase()}.${resource.group}/${metadata.name}`)
-        .join('\n');
+      return items.map(({ metadata }) => `${typeOf(resource)}/${metadata.name}`).join('\n');
     case 'json':
     case 'yaml': {
       const full = items.map((item) => ({
@@ -32,8 +40,7 @@ export function render<T extends KubeObject>(
         kind: resource.kind,
         ...withoutManagedFields(item),
       }));
-      const value = single ? full[0] : { apiVersion: 'v1', kind: 'List', items: full };
-      return output === 'json' ? JSON.stringify(value, undefined, 4) : toYaml(value);
+      return encode(single ? full[0] : { apiVersion: 'v1', kind: 'List', items: full }, output);
     }
     case '':
     case 'wide':
@@ -42,6 +49,16 @@ export function render<T extends KubeObject>(
         columns.filter(({ wide }) => wide !== true || output === 'wide'),
       );
   }
+}
+
+/** One object as kubectl prints it. */
+export function renderOne<T extends KubeObject>(object: T, output: Format, resource: Resource<T>): string {
+  return render([object], { output, resource, columns: [], single: true });
+}
+
+/** `session.bullpen.dev`, `namespace`. */
+function typeOf({ kind, group }: Resource): string {
+  return group === '' ? kind.toLowerCase() : `${kind.toLowerCase()}.${group}`;
 }
 
 function withoutManagedFields<T extends KubeObject>(object: T): T {

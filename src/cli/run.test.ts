@@ -36,12 +36,23 @@ describe('a command line', () => {
     ['too few arguments', ['start'], 2],
     ['too many arguments', ['agents', 'a'], 2],
     ['a way to print that there is not', ['agents', '-o', 'xml'], 2],
+    ['a way to print that the command has not', ['keys', 'create', 'app', '-o', 'name'], 2],
+    ['a way to print where there is none', ['logs', 'call', '-o', 'json'], 2],
   ])('with %s is answered by the help', (_, argv, exitCode) => {
     expect(parse(...argv)).toMatchObject({
       kind: 'help',
       exitCode,
       text: expect.stringContaining('usage: bullpen') as string,
     });
+  });
+
+  it('says which ways to print a command has', () => {
+    expect(parse('keys', 'create', 'app', '-o', 'wide')).toMatchObject({
+      text: expect.stringMatching(
+        /^--output of bullpen keys create must be json or yaml, not "wide"\.\n\nusage: [^]*-o, --output json\|yaml /,
+      ) as string,
+    });
+    expect(parse('logs', '--help')).not.toMatchObject({ text: expect.stringContaining('--output') as string });
   });
 
   it('has a help for every command, in lines that fit', () => {
@@ -59,6 +70,7 @@ describe('a command', () => {
     args: [],
     summary: '',
     options: {},
+    outputs: [],
     run: () => Promise.reject(error),
   });
 

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
 import { explain } from './explain.ts';
-import { CliError, outputs, type Command, type OptionDefinition, type Output, type Tools } from './command.ts';
+import { CliError, type Command, type OptionDefinition, type Output, type Tools } from './command.ts';
+
+type Definitions = Readonly<Record<string, OptionDefinition>>;
 
 /** Options that every command has. */
-const common: Record<string, OptionDefinition> = {
+const common: Definitions = {
   namespace: { type: 'string', short: 'n', value: 'NAMESPACE', help: "instead of that of the kubeconfig's context" },
-  output: { type: 'string', short: 'o', value: 'json|yaml|wide|name', help: 'how to print' },
   kubeconfig: { type: 'string', value: 'PATH', help: 'instead of $KUBECONFIG or ~/.kube/config' },
   context: { type: 'string', value: 'NAME', help: 'of the kubeconfig' },
   help: { type: 'boolean', short: 'h', help: 'say what the command does' },
@@ -36,7 +37,7 @@ export function parseCommandLine(commands: readonly Command[], argv: readonly st
   try {
     parsed = parseArgs({
       args: [...argv],
-      options: { ...common, ...command.options },
+      options: optionsOf(command),
       allowPositionals: true,
       strict: true,
     });
@@ -52,8 +53,10 @@ export function parseCommandLine(commands: readonly Command[], argv: readonly st
   if (args.length < least || args.length > command.args.length)
     return { kind: 'help', text: usage(command), exitCode: 2 };
   const output = options['output'] ?? '';
-  if (!outputs.includes(output as Output))
-    return { kind: 'help', text: `--output must be json, yaml, wide or name.\n\n${usage(command)}`, exitCode: 2 };
+  if (output !== '' && !(command.outputs as readonly unknown[]).includes(output)) {
+    const wrong = `--output of bullpen ${command.name} must be ${anyOf(command.outputs)}, not "${String(output)}".`;
+    return { kind: 'help', text: `${wrong}\n\n${usage(command)}`, exitCode: 2 };
+  }
   return { kind: 'run', command, args, options, output: output as Output };
 }
 
@@ -73,9 +76,20 @@ export async function runCommand(
   }
 }
 
+function optionsOf({ options, outputs }: Pick<Command, 'options' | 'outputs'>): Definitions {
+  const value = outputs.join('|');
+  const output: OptionDefinition = { type: 'string', short: 'o', value, help: 'how to print' };
+  return { ...options, ...common, ...(outputs.length > 0 && { output }) };
+}
+
+/** `json, yaml or name`. */
+function anyOf(words: readonly string[]): string {
+  return [words.slice(0, -1).join(', '), ...words.slice(-1)].join(' or ');
+}
+
 /** What is neither an option nor the value of one, whichever command it is for. */
 function wordsOf(commands: readonly Command[], argv: readonly string[]): string[] {
-  const options = Object.assign({}, common, ...commands.map((command) => command.options)) as typeof common;
+  const options = Object.assign({}, ...commands.map(optionsOf)) as Definitions;
   return parseArgs({ args: [...argv], options, allowPositionals: true, strict: false }).positionals;
 }
 
@@ -94,7 +108,7 @@ function call({ name, args }: Command): string {
 }
 
 function usage(command: Command): string {
-  const all = Object.entries({ ...command.options, ...common });
+  const all = Object.entries(optionsOf(command));
   const left = all.map(
     ([long, { short, value }]) =>
       `${short === undefined ? '    ' : `-${short}, `}--${long}${value === undefined ? '' : ` ${value}`}`,

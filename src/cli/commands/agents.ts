@@ -1,7 +1,7 @@
 import type { Agent } from '../../api/agent.ts';
 import { agents } from '../../api/resources.ts';
-import { CliError, type Command } from '../command.ts';
-import { ago, render, type Column } from '../print.ts';
+import { CliError, ofLists, ofValues, type Command } from '../command.ts';
+import { ago, isData, render, type Column } from '../print.ts';
 
 function readyOf({ status }: Agent) {
   return status?.conditions?.find(({ type }) => type === 'Ready');
@@ -26,12 +26,12 @@ export const agentsList: Command = {
   args: [],
   summary: 'List agents',
   options: { 'all-namespaces': { type: 'boolean', short: 'A', help: 'of all namespaces' } },
+  outputs: ofLists,
   async run({ api, namespace, output, clock, print, note }, _args, options) {
     const all = options['all-namespaces'] === true;
     const { items } = await api.list(agents, all ? {} : { namespace });
     const where: Column<Agent>[] = all ? [{ name: 'Namespace', of: ({ metadata }) => metadata.namespace }] : [];
-    if (items.length === 0 && output !== 'json' && output !== 'yaml')
-      note(all ? 'No agents.' : `No agents in namespace ${namespace}.`);
+    if (items.length === 0 && !isData(output)) note(all ? 'No agents.' : `No agents in namespace ${namespace}.`);
     else print(render(items, { output, resource: agents, columns: [...where, ...columns(clock.now())] }));
   },
 };
@@ -41,26 +41,31 @@ export const status: Command = {
   args: ['AGENT?'],
   summary: 'Say how agents are, and what is wrong with those that are not ready',
   options: {},
-  async run({ api, namespace, print, note }, [name]) {
+  outputs: ofValues,
+  async run({ api, namespace, output, print, note }, [name]) {
     const { items } = await api.list(agents, {
       namespace,
       ...(name !== undefined && { fieldSelector: `metadata.name=${name}` }),
     });
     if (items.length === 0) {
       if (name !== undefined) throw new CliError(`There is no agent ${name} in namespace ${namespace}.`);
-      note(`No agents in namespace ${namespace}.`);
-      return;
+      if (!isData(output)) note(`No agents in namespace ${namespace}.`);
     }
-    let bad = 0;
-    for (const agent of items) {
-      const ready = readyOf(agent);
-      const isReady = ready?.status === 'True';
-      if (!isReady) bad += 1;
-      const { activeSessions = 0, warm = 0 } = agent.status ?? {};
-      const counts = `${activeSessions} active, ${warm} warm, at most ${String(agent.spec.scaling?.maxAgents)}`;
-      print(`${agent.metadata.name}: ${isReady ? 'ready' : 'NOT READY'} (${counts})`);
-      if (ready?.message !== undefined && ready.reason !== 'Ready') print(`  ${ready.reason}: ${ready.message}`);
-    }
+    if (isData(output)) print(render(items, { output, resource: agents, columns: [], single: name !== undefined }));
+    else for (const agent of items) tell(agent, print);
+    const bad = items.filter((agent) => !isReady(agent)).length;
     if (bad > 0) throw new CliError(`${bad} of ${items.length} agents are not ready.`);
   },
 };
+
+function isReady(agent: Agent): boolean {
+  return readyOf(agent)?.status === 'True';
+}
+
+function tell(agent: Agent, print: (line: string) => void): void {
+  const ready = readyOf(agent);
+  const { activeSessions = 0, warm = 0 } = agent.status ?? {};
+  const counts = `${activeSessions} active, ${warm} warm, at most ${String(agent.spec.scaling?.maxAgents)}`;
+  print(`${agent.metadata.name}: ${isReady(agent) ? 'ready' : 'NOT READY'} (${counts})`);
+  if (ready?.message !== undefined && ready.reason !== 'Ready') print(`  ${ready.reason}: ${ready.message}`);
+}

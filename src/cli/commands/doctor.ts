@@ -2,7 +2,8 @@ import { apiKeys, agents, sessions } from '../../api/resources.ts';
 import { isForbidden, isNotFound, KubeError } from '../../kube/errors.ts';
 import { pods as podResource, type Resource } from '../../kube/resources.ts';
 import { isReady } from '../../pods/pod-facts.ts';
-import { CliError, type Command, type Tools } from '../command.ts';
+import { CliError, ofValues, type Command, type Tools } from '../command.ts';
+import { encode, isData } from '../print.ts';
 
 /** What was looked at: how it is, and what to do where it is not as it should be. */
 interface Finding {
@@ -24,6 +25,7 @@ export const doctor: Command = {
   args: [],
   summary: 'Look at the cluster and the installation, and say what to fix',
   options: {},
+  outputs: ofValues,
   async run(tools) {
     const findings = [
       await kubernetes(tools),
@@ -31,15 +33,19 @@ export const doctor: Command = {
       ...(await programs(tools)),
       ...(await ofAgents(tools)),
     ];
-    const marks = { true: 'ok  ', false: 'BAD ', unknown: '?   ' } as const;
-    for (const { what, ok, hint } of findings) {
-      tools.print(`${marks[`${ok}`]} ${what}`);
-      if (hint !== undefined) tools.print(`     ${hint}`);
-    }
+    const { output, print } = tools;
+    if (isData(output)) print(encode(findings, output));
+    else for (const finding of findings) tell(finding, print);
     const bad = findings.filter(({ ok }) => ok === false).length;
     if (bad > 0) throw new CliError(`${bad} of ${findings.length} checks failed.`);
   },
 };
+
+function tell({ what, ok, hint }: Finding, print: (line: string) => void): void {
+  const marks = { true: 'ok  ', false: 'BAD ', unknown: '?   ' } as const;
+  print(`${marks[`${ok}`]} ${what}`);
+  if (hint !== undefined) print(`     ${hint}`);
+}
 
 async function kubernetes({ api }: Tools): Promise<Finding> {
   const { gitVersion, minor } = await api.raw<ServerVersion>('/version');

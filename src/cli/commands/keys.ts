@@ -3,8 +3,8 @@ import type { ApiKey, ApiKeyType } from '../../api/api-key.ts';
 import { apiKeys } from '../../api/resources.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import { apiKeyOf, makeKey } from '../../keys/api-key.ts';
-import { CliError, type Command } from '../command.ts';
-import { ago, render, type Column } from '../print.ts';
+import { CliError, ofLists, ofObjects, ofValues, type Command } from '../command.ts';
+import { ago, encode, isData, render, renderOne, type Column } from '../print.ts';
 
 const types: Record<string, ApiKeyType> = { public: 'Public', private: 'Private', cli: 'Cli' };
 
@@ -28,15 +28,15 @@ export const keysCreate: Command = {
     type: { type: 'string', value: 'public|private|cli', help: 'what it is for; default public' },
     cli: { type: 'boolean', help: 'the same as --type cli: a token for `pipecat cloud auth use-pat`' },
   },
+  // With a name alone, the key would be lost.
+  outputs: ofValues,
   async run({ api, namespace, output, print, note }, [displayName = ''], options) {
     const wanted = options['cli'] === true ? 'cli' : (options['type'] ?? 'public');
     const type = types[String(wanted)];
     if (type === undefined) throw new CliError(`--type must be public, private or cli, not "${String(wanted)}"`, 2);
     const key = makeKey(type, randomBytes);
     const made = await api.create(apiKeys, namespace, apiKeyOf(key, type, displayName));
-    if (output === 'name') print(`apikey.bullpen.dev/${made.metadata.name}`);
-    else if (output === 'json') print(JSON.stringify({ name: made.metadata.name, namespace, type, key }, undefined, 4));
-    else print(key);
+    print(isData(output) ? encode({ name: made.metadata.name, namespace, type, key }, output) : key);
     if (type !== 'Public') note('Keep it safe: it cannot be shown again.');
   },
 };
@@ -46,9 +46,10 @@ export const keysList: Command = {
   args: [],
   summary: 'List the keys of a namespace',
   options: {},
+  outputs: ofLists,
   async run({ api, namespace, output, clock, print, note }) {
     const { items } = await api.list(apiKeys, { namespace });
-    if (items.length === 0 && output !== 'json' && output !== 'yaml') note(`No keys in namespace ${namespace}.`);
+    if (items.length === 0 && !isData(output)) note(`No keys in namespace ${namespace}.`);
     else print(render(items, { output, resource: apiKeys, columns: columns(clock.now()) }));
   },
 };
@@ -58,14 +59,16 @@ export const keysRevoke: Command = {
   args: ['NAME'],
   summary: 'Revoke a key: it opens nothing any more, within a second',
   options: {},
-  async run({ api, namespace, print }, [name = '']) {
+  outputs: ofObjects,
+  async run({ api, namespace, output, print }, [name = '']) {
+    let revoked;
     try {
-      await api.patch(apiKeys, { namespace, name }, { type: 'merge', body: { spec: { revoked: true } } });
+      revoked = await api.patch(apiKeys, { namespace, name }, { type: 'merge', body: { spec: { revoked: true } } });
     } catch (error) {
       if (isNotFound(error))
         throw new CliError(`There is no key ${name} in namespace ${namespace}: see bullpen keys list`);
       throw error;
     }
-    print(`apikey.bullpen.dev/${name} revoked`);
+    print(output === '' ? `apikey.bullpen.dev/${name} revoked` : renderOne(revoked, output, apiKeys));
   },
 };

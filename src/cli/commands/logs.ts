@@ -13,6 +13,7 @@ export const logs: Command = {
     follow: { type: 'boolean', short: 'f', help: 'go on until it ends; waits for its pod' },
     timestamps: { type: 'boolean', help: 'with the time of each line' },
   },
+  outputs: [],
   async run(tools, args, options) {
     const { api, namespace, print, note, signal } = tools;
     let session = await findSession(tools, args, options);

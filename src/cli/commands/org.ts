@@ -4,7 +4,8 @@ import { isAlreadyExists, isForbidden } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import { namespaces, type Resource } from '../../kube/resources.ts';
-import { CliError, type Command, type Tools } from '../command.ts';
+import { CliError, ofObjects, type Command, type Tools } from '../command.ts';
+import { renderOne } from '../print.ts';
 
 interface Deployment extends KubeObject {
   spec: { template: { spec: { serviceAccountName?: string } } };
@@ -45,25 +46,30 @@ export const orgCreate: Command = {
   args: ['NAME'],
   summary: 'Make a namespace an organization of the REST API, and the namespace if there is none',
   options: {},
+  outputs: ofObjects,
   async run(tools, [name = '']) {
-    const { api, print, note } = tools;
+    const { api, output, print, note } = tools;
+    // With -o, standard output is for the object alone.
+    const tell = output === '' ? print : note;
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
       throw new CliError(
         `"${name}" cannot be the name of a namespace: lowercase letters, digits and '-', at most 63`,
         2,
       );
     const own = { [labels.organization]: '' };
+    let made;
     try {
-      await api.create(namespaces, undefined, { metadata: { name, labels: own } } as never);
-      print(`namespace/${name} created`);
+      made = await api.create(namespaces, undefined, { metadata: { name, labels: own } } as never);
+      tell(`namespace/${name} created`);
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
-      await api.patch(namespaces, { name }, { type: 'merge', body: { metadata: { labels: own } } });
-      print(`namespace/${name} is an organization`);
+      made = await api.patch(namespaces, { name }, { type: 'merge', body: { metadata: { labels: own } } });
+      tell(`namespace/${name} is an organization`);
     }
     const { items } = await api.list(deployments, { labelSelector: GATEWAYS });
     if (items.length === 0) note('No gateway is installed: run this again when there is one.');
-    for (const gateway of items) await bind(tools, name, gateway);
+    for (const gateway of items) await bind({ ...tools, print: tell }, name, gateway);
+    if (output !== '') print(renderOne(made, output, namespaces));
   },
 };
 

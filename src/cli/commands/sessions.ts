@@ -3,8 +3,8 @@ import type { Session } from '../../api/session.ts';
 import { isFinished } from '../../api/session-phase.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import { sessionId } from '../../pods/names.ts';
-import { CliError, type Command, type Options, type Tools } from '../command.ts';
-import { ago, render, type Column } from '../print.ts';
+import { CliError, ofLists, ofObjects, type Command, type Options, type Tools } from '../command.ts';
+import { ago, isData, render, renderOne, type Column } from '../print.ts';
 
 function columns(now: number): Column<Session>[] {
   return [
@@ -29,6 +29,7 @@ export const sessionsList: Command = {
     'all-namespaces': { type: 'boolean', short: 'A', help: 'of all namespaces' },
     active: { type: 'boolean', help: 'only those that are not over' },
   },
+  outputs: ofLists,
   async run({ api, namespace, output, clock, print, note }, [agent], options) {
     const all = options['all-namespaces'] === true;
     const { items } = await api.list(sessions, {
@@ -39,7 +40,7 @@ export const sessionsList: Command = {
       .filter((session) => options['active'] !== true || !isFinished(session))
       .sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
     const where: Column<Session>[] = all ? [{ name: 'Namespace', of: ({ metadata }) => metadata.namespace }] : [];
-    if (wanted.length === 0 && output !== 'json' && output !== 'yaml') note('No sessions.');
+    if (wanted.length === 0 && !isData(output)) note('No sessions.');
     else print(render(wanted, { output, resource: sessions, columns: [...where, ...columns(clock.now())] }));
   },
 };
@@ -49,12 +50,14 @@ export const stop: Command = {
   args: ['SESSION?'],
   summary: 'Stop a session; its logs and its record stay',
   options: { session: { type: 'string', short: 's', value: 'ID', help: 'the session, by its name or its id' } },
+  outputs: ofObjects,
   async run(tools, args, options) {
+    const { api, namespace, output, print } = tools;
     const session = await findSession(tools, args, options);
     const { name, uid } = session.metadata;
     const body = { metadata: { uid }, spec: { stop: true } };
-    await tools.api.patch(sessions, { namespace: tools.namespace, name }, { type: 'merge', body });
-    tools.print(`session.bullpen.dev/${name} is told to stop`);
+    const told = await api.patch(sessions, { namespace, name }, { type: 'merge', body });
+    print(output === '' ? `session.bullpen.dev/${name} is told to stop` : renderOne(told, output, sessions));
   },
 };
 

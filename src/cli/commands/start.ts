@@ -9,8 +9,8 @@ import type { NewObject } from '../../kube/objects.ts';
 import { secrets } from '../../kube/resources.ts';
 import { sessionId } from '../../pods/names.ts';
 import { bodyFrom, createBodySecret, dropBodySecret, ownBodySecret } from '../body-secret.ts';
-import { CliError, type Command, type Options, type Tools } from '../command.ts';
-import { render } from '../print.ts';
+import { CliError, ofObjects, type Command, type Options, type Tools } from '../command.ts';
+import { renderOne } from '../print.ts';
 import { watchSession } from '../watch-session.ts';
 
 export const start: Command = {
@@ -23,6 +23,7 @@ export const start: Command = {
     name: { type: 'string', value: 'NAME', help: 'name of the Session; a new UUID when left out' },
     'no-wait': { type: 'boolean', help: 'do not wait until it runs' },
   },
+  outputs: ofObjects,
   async run(tools, [agent = ''], options) {
     const { api, namespace, output, print, note } = tools;
     const body = await dataOf(tools, options);
@@ -31,8 +32,8 @@ export const start: Command = {
     const wait = options['no-wait'] !== true;
     const started = wait ? await watchSession(api, { namespace, name }, isDecided, tools.signal) : session;
     if (wait) await dropBodySecret(api, started);
-    if (output !== '' && output !== 'wide') {
-      print(render([started], { output, resource: sessions, columns: [], single: true }));
+    if (output !== '') {
+      print(renderOne(started, output, sessions));
       return;
     }
     const { startKind = '', podName } = started.status ?? {};
