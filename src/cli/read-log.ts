@@ -1,0 +1,82 @@
+import { agentContainer } from '../api/names.ts';
+import type { Session } from '../api/session.ts';
+import { isFinished } from '../api/session-phase.ts';
+import { isNotFound, KubeError } from '../kube/errors.ts';
+import type { LogLine } from '../kube/log-lines.ts';
+import { CliError, type Tools } from './command.ts';
+import { watchSession } from './watch-session.ts';
+
+/**
+ * What the agent of a session has written so far.
+ *
+ * @throws CliError that says why there is no log
+ */
+export async function* readLog({ api, signal }: Tools, session: Session, follow = false): AsyncGenerator<LogLine> {
+  const { name, namespace = '' } = session.metadata;
+  const pod = podOf(session);
+  if (pod === undefined) {
+    const { message } = session.status ?? {};
+    throw new CliError(`Session ${name} has no pod${message === undefined ? '' : `: ${message}`}`);
+  }
+  try {
+    yield* api.podLog({ namespace, name: pod }, { container: agentContainer, follow, signal });
+  } catch (error) {
+    if (isNotFound(error))
+      throw new CliError(
+        `Pod ${pod} of session ${name} is gone, and its log with it: spec.retention of the Agent says how long they stay`,
+      );
+    if (error instanceof KubeError && error.code === 400)
+      throw new CliError(`The agent of session ${name} has not begun to write: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * The same, and what it writes until the session is over: of one pod after the other, where it is given another. A pod and its container are waited for.
+ *
+ * @throws CliError when the session is over and there is no log of its last pod
+ */
+export async function* followLog(tools: Tools, session: Session): AsyncGenerator<LogLine> {
+  const when = (holds: (now: Session) => boolean): Promise<Session> => sessionWhen(tools, session, holds);
+  for (let seen: string | undefined; ;) {
+    const before = seen;
+    const next = await when((now) => isFinished(now) || ![undefined, before].includes(podOf(now)));
+    const pod = podOf(next);
+    if (pod === before && pod !== undefined) return;
+    seen = pod;
+    try {
+      yield* readLog(tools, next, true);
+      continue;
+    } catch (error) {
+      if (!(error instanceof CliError) || isFinished(next)) throw error;
+    }
+    // Its container has not begun. When the agent has been told of the session, or that has failed, it has.
+    const begun = await when((now) => hasBegun(now) || podOf(now) !== pod);
+    if (podOf(begun) === pod) yield* readLog(tools, begun, true);
+  }
+}
+
+/** The Session as soon as this holds of it. One that is gone is over. */
+async function sessionWhen(
+  { api, signal }: Tools,
+  session: Session,
+  holds: (session: Session) => boolean,
+): Promise<Session> {
+  const { name, namespace = '', uid } = session.metadata;
+  let last = session;
+  const decide = (now: Session | undefined): Session | undefined => {
+    // Another one of the same name is not that which was asked for.
+    const isGone = now?.metadata.uid !== uid;
+    last = isGone ? { ...last, status: { ...last.status, phase: 'Ended' } } : now;
+    return isGone || holds(last) ? last : undefined;
+  };
+  return await watchSession(api, { namespace, name }, decide, signal);
+}
+
+function podOf({ status }: Session): string | undefined {
+  return status?.podName;
+}
+
+function hasBegun(session: Session): boolean {
+  return session.status?.startedAt !== undefined || isFinished(session);
+}
