@@ -3,14 +3,9 @@ import { isForbidden, isNotFound, KubeError } from '../../kube/errors.ts';
 import { pods as podResource, type Resource } from '../../kube/resources.ts';
 import { isReady } from '../../pods/pod-facts.ts';
 import { CliError, ofValues, type Command, type Tools } from '../command.ts';
+import { organization } from '../doctor/organization.ts';
+import type { Finding } from '../doctor/finding.ts';
 import { encode, isData } from '../print.ts';
-
-/** What was looked at: how it is, and what to do where it is not as it should be. */
-interface Finding {
-  what: string;
-  ok: boolean | 'unknown';
-  hint?: string;
-}
 
 interface ServerVersion {
   major: string;
@@ -32,6 +27,7 @@ export const doctor: Command = {
       ...(await resources(tools)),
       ...(await programs(tools)),
       ...(await ofAgents(tools)),
+      ...(await organization(tools)),
     ];
     const { output, print } = tools;
     if (isData(output)) print(encode(findings, output));

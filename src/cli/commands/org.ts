@@ -2,34 +2,11 @@ import { labels } from '../../api/names.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import { isAlreadyExists, isForbidden } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
-import type { KubeObject } from '../../kube/objects.ts';
 import { namespaces, type Resource } from '../../kube/resources.ts';
 import { CliError, ofObjects, type Command, type Tools } from '../command.ts';
+import { listGateways, organizationRole, roleBindings, type Gateway } from '../gateways.ts';
 import { renderOne } from '../print.ts';
 
-interface Deployment extends KubeObject {
-  spec: { template: { spec: { serviceAccountName?: string } } };
-}
-
-interface RoleBinding extends KubeObject {
-  roleRef: { apiGroup: string; kind: string; name: string };
-  subjects: { kind: string; name: string; namespace: string }[];
-}
-
-const deployments: Resource<Deployment> = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'deployments',
-  kind: 'Deployment',
-  namespaced: true,
-};
-const roleBindings: Resource<RoleBinding> = {
-  group: 'rbac.authorization.k8s.io',
-  version: 'v1',
-  plural: 'rolebindings',
-  kind: 'RoleBinding',
-  namespaced: true,
-};
 const clusterRoles: Resource = {
   group: 'rbac.authorization.k8s.io',
   version: 'v1',
@@ -37,9 +14,6 @@ const clusterRoles: Resource = {
   kind: 'ClusterRole',
   namespaced: false,
 };
-
-/** The gateways of the cluster, as the chart installs them. */
-const GATEWAYS = 'app.kubernetes.io/part-of=bullpen,app.kubernetes.io/component=gateway';
 
 export const orgCreate: Command = {
   name: 'org create',
@@ -66,17 +40,17 @@ export const orgCreate: Command = {
       made = await api.patch(namespaces, { name }, { type: 'merge', body: { metadata: { labels: own } } });
       tell(`namespace/${name} is an organization`);
     }
-    const { items } = await api.list(deployments, { labelSelector: GATEWAYS });
-    if (items.length === 0) note('No gateway is installed: run this again when there is one.');
-    for (const gateway of items) await bind({ ...tools, print: tell }, name, gateway);
+    const gateways = await listGateways(api);
+    if (gateways.length === 0) note('No gateway is installed: run this again when there is one.');
+    for (const gateway of gateways) await bind({ ...tools, print: tell }, name, gateway);
     if (output !== '') print(renderOne(made, output, namespaces));
   },
 };
 
 /** Lets the gateway do in the namespace what its callers ask for. */
-async function bind({ api, print, note }: Tools, namespace: string, gateway: Deployment): Promise<void> {
+async function bind({ api, print, note }: Tools, namespace: string, gateway: Gateway): Promise<void> {
   const { name, namespace: home = '' } = gateway.metadata;
-  const organization = `${name}-organization`;
+  const organization = organizationRole(gateway);
   if ((await find(api, roleBindings, { namespace, name: organization })) !== undefined) return;
   if (await servesNamedOnly(api, organization)) {
     note(`The gateway ${name} serves the namespaces that its chart names: add ${namespace} to watch.namespaces there.`);
