@@ -44,7 +44,7 @@ function expectWaits({ looks }: ActionResult): void {
 beforeAll(async () => {
   const body = { secrets: [{ secretKey: 'GREETING', secretValue: 'hello' }] };
   const { status } = await bed.gateway.call('PUT', `/v1/secrets/${SETTINGS}`, { key: bed.privateKey, body });
-  expect(status).toBe(200);
+  expect(status).toBe(202);
 });
 
 describe('the deploy action', () => {
