@@ -118,7 +118,8 @@ export class Scene {
   async #takesPods(): Promise<void> {
     const account = ['get', 'serviceaccount', 'default', '--namespace', this.namespace];
     const what = 'the service account of pods';
-    await waitFor(() => this.#stage.cluster.kubectl(account), { what, timeoutMs: 30_000 });
+    // Where a test took the API server away, Kubernetes' own controllers come back after up to half a minute, and each time later.
+    await waitFor(() => this.#stage.cluster.kubectl(account), { what, timeoutMs: 120_000 });
   }
 
   /** An Agent whose pods go to this file's nodes and do what `script` says. */
