@@ -13,8 +13,6 @@ export interface Replayed {
   violations: string[];
   /** The most that there ever was at once, by Agent: live pods, and Sessions that held a place. */
   peaks: Record<string, { pods: number; sessions: number }>;
-  /** The most pods that ever waited for a Session at once, by Agent, without those that were being deleted. */
-  waiting: Record<string, number>;
   /** Revisions looked at. */
   revisions: number;
   /** How many pods were ever created. */
@@ -38,7 +36,6 @@ export function replay(changes: readonly Change[], maxAgents: Record<string, num
   const result: Replayed = {
     violations: [],
     peaks: {},
-    waiting: {},
     revisions: 0,
     podsCreated: 0,
     sessions: new Map(),
@@ -70,8 +67,6 @@ export function replay(changes: readonly Change[], maxAgents: Record<string, num
       for (const session of sessions.values())
         if (session.spec.agent === agent && holdsPlace(session)) holders.add(session.metadata.uid);
       const peak = (result.peaks[agent] ??= { pods: 0, sessions: 0 });
-      const waiting = livePods.filter((pod) => isWarm(pod) && pod.metadata.deletionTimestamp === undefined).length;
-      result.waiting[agent] = Math.max(result.waiting[agent] ?? 0, waiting);
       peak.pods = Math.max(peak.pods, livePods.length);
       peak.sessions = Math.max(peak.sessions, holders.size);
       if (livePods.length > max) complain(`${livePods.length} live pods of ${agent}, which may have ${max}`);
