@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { Cluster } from '../test/cluster/cluster.ts';
@@ -26,7 +26,8 @@ export async function findPrograms(cluster: Cluster, log: (line: string) => void
   const folder = await mkdtemp(join(tmpdir(), 'bullpen-demo-'));
   // The build goes when the demo ends, and with --keep this stays.
   const built = await build();
-  for (const file of ['cli.js', 'package.json']) await copyFile(join(built, file), join(folder, file));
+  for (const part of ['cli.js', 'cli', 'package.json'])
+    await cp(join(built, part), join(folder, part), { recursive: true });
   await symlink('cli.js', join(folder, 'bullpen'));
   return {
     path: [...new Set([folder, client.folder, dirname(kubectl), dirname(helm)])].join(delimiter),
