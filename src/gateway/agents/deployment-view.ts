@@ -4,7 +4,7 @@ import { labels } from '../../api/names.ts';
 import type { ControllerRevision, ObjectMeta } from '../../kube/objects.ts';
 import { withPodPart } from '../../pods/revision.ts';
 import { isRecordOf, podPartIn } from '../../pods/revision-record.ts';
-import { viewDetails, type agentDetails } from './agent-view.ts';
+import { viewDeployment, type agentDetails } from './agent-view.ts';
 import { deploymentId } from './deployment-id.ts';
 
 export type Deployment = z.output<typeof agentDetails>['deployment'];
@@ -15,7 +15,7 @@ export type Deployment = z.output<typeof agentDetails>['deployment'];
  * @param records those of the Agent's name
  */
 export function deploymentsOf(agent: Agent, records: readonly ControllerRevision[]): Deployment[] {
-  const present = presentDeployment(agent);
+  const present = viewDeployment(agent);
   const history = records
     .filter((record) => isRecordOf(agent, record))
     .sort((a, b) => b.revision - a.revision)
@@ -25,10 +25,6 @@ export function deploymentsOf(agent: Agent, records: readonly ControllerRevision
   return [{ ...present, createdAt, updatedAt }, ...history.filter((each) => each !== known)];
 }
 
-function presentDeployment(agent: Agent): Deployment {
-  return viewDetails(agent, 0).deployment;
-}
-
 /** With the present scaling and limits, which no revision has. Undefined for what is none of ours in spite of its labels. */
 function recordedDeployment(agent: Agent, record: ControllerRevision): Deployment | undefined {
   const { name, namespace = '' } = agent.metadata;
@@ -36,7 +32,7 @@ function recordedDeployment(agent: Agent, record: ControllerRevision): Deploymen
   const spec = withPodPart(agent.spec, podPartIn(record) ?? {});
   if (revision === undefined || typeof spec.image !== 'string') return undefined;
   return {
-    ...presentDeployment({ ...agent, spec }),
+    ...viewDeployment({ ...agent, spec }),
     id: deploymentId(namespace, name, revision),
     createdAt: record.metadata.creationTimestamp,
     updatedAt: lastWrite(record.metadata),
