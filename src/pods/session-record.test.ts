@@ -134,6 +134,18 @@ describe('how the agent ended that had the session', () => {
     expect(boundAgentExit(podWith({ agent: { state: runs(9), lastState: ran(2, 9, 3) } }), early)).toBeUndefined();
   });
 
+  it('is that of the run which crashed, where the one started after it in the same second was told to end with the pod', () => {
+    const late = { ...record, startedAt: EPOCH + 10_900, endedAt: EPOCH + 10_950 };
+    const exit = (agent: object) => boundAgentExit(podWith({ agent }), late);
+    expect(exit({ state: ran(10, 11, 0), lastState: ran(2, 10, 3) })).toMatchObject({ exitCode: 3 });
+    expect(exit({ state: ran(10, 10, 0), lastState: ran(2, 10, 3) })).toMatchObject({ exitCode: 3 });
+    expect(exit({ state: ran(10, 10, 0), lastState: ran(10, 10, 3) })).toMatchObject({ exitCode: 3 });
+    // The crash was told late: the connection broke first.
+    const crossing = { ...late, endedAt: EPOCH + 10_999 };
+    const agent = { state: ran(10, 12, 0), lastState: ran(2, 11, 3) };
+    expect(boundAgentExit(podWith({ agent }), crossing)).toMatchObject({ exitCode: 3 });
+  });
+
   it('is not that of a run which began a second later', () => {
     expect(exitOf({ state: ran(11, 15, 9), lastState: ran(2, 10, 1) })).toMatchObject({ exitCode: 1 });
   });

@@ -50,10 +50,11 @@ export function boundAgentExit(pod: Pod, { startedAt, endedAt }: TerminationMess
   const status = agentStatus(pod);
   if (status === undefined || startedAt === undefined) return undefined;
   const second = Math.floor(startedAt / 1000) * 1000;
+  // The older run first: a container runs once at a time.
+  const { lastState, state } = status;
   const runs = [
-    { startedAt: status.state?.running?.startedAt },
-    { startedAt: status.state?.terminated?.startedAt, exit: status.state?.terminated },
-    { startedAt: status.lastState?.terminated?.startedAt, exit: status.lastState?.terminated },
+    ...[lastState?.terminated, state?.terminated].map((exit) => ({ startedAt: exit?.startedAt, exit })),
+    { startedAt: state?.running?.startedAt, exit: undefined },
   ];
   const candidates = runs
     .map(({ startedAt: began, exit }) => ({
@@ -61,11 +62,15 @@ export function boundAgentExit(pod: Pod, { startedAt, endedAt }: TerminationMess
       ended: exit === undefined ? Infinity : Date.parse(exit.finishedAt ?? ''),
       exit,
     }))
-    .filter(({ began, ended }) => began <= startedAt && !(ended < second))
-    .sort((a, b) => b.began - a.began);
-  const away = (ended: number): number => Math.abs(ended - endedAt);
+    .filter(({ began, ended }) => began <= startedAt && !(ended < second));
+  // Of two that fit alike the second one ended because it was told to, when the session was over.
   const [fitting] = candidates
-    .filter(({ ended }) => away(ended) < SAME_END_MS)
-    .sort((a, b) => away(a.ended) - away(b.ended));
-  return (fitting ?? candidates[0])?.exit;
+    .filter(({ ended }) => awayFrom(endedAt, ended) < SAME_END_MS)
+    .sort((a, b) => awayFrom(endedAt, a.ended) - awayFrom(endedAt, b.ended));
+  return (fitting ?? candidates.at(-1))?.exit;
+}
+
+/** How far a moment is from what the kubelet has cut to whole seconds, and so was at any time within that second. */
+function awayFrom(moment: number, cut: number): number {
+  return Math.max(cut - moment, moment - (cut + 999), 0);
 }
