@@ -1,8 +1,8 @@
 import { agentContainer } from '../api/names.ts';
 import type { Session } from '../api/session.ts';
-import { isFinished } from '../api/session-phase.ts';
 import { isNotFound, KubeError } from '../kube/errors.ts';
 import type { LogLine } from '../kube/log-lines.ts';
+import { followLog } from '../pods/follow-log.ts';
 import { CliError, type Tools } from './command.ts';
 import { watchSession } from './watch-session.ts';
 
@@ -13,7 +13,7 @@ import { watchSession } from './watch-session.ts';
  */
 export async function* readLog({ api, signal }: Tools, session: Session, follow = false): AsyncGenerator<LogLine> {
   const { name, namespace = '' } = session.metadata;
-  const pod = podOf(session);
+  const pod = session.status?.podName;
   if (pod === undefined) {
     const { message } = session.status ?? {};
     throw new CliError(`Session ${name} has no pod${message === undefined ? '' : `: ${message}`}`);
@@ -36,24 +36,12 @@ export async function* readLog({ api, signal }: Tools, session: Session, follow 
  *
  * @throws CliError when the session is over and there is no log of its last pod
  */
-export async function* followLog(tools: Tools, session: Session): AsyncGenerator<LogLine> {
-  const when = (holds: (now: Session) => boolean): Promise<Session> => sessionWhen(tools, session, holds);
-  for (let seen: string | undefined; ;) {
-    const before = seen;
-    const next = await when((now) => isFinished(now) || ![undefined, before].includes(podOf(now)));
-    const pod = podOf(next);
-    if (pod === before && pod !== undefined) return;
-    seen = pod;
-    try {
-      yield* readLog(tools, next, true);
-      continue;
-    } catch (error) {
-      if (!(error instanceof CliError) || isFinished(next)) throw error;
-    }
-    // Its container has not begun. When the agent has been told of the session, or that has failed, it has.
-    const begun = await when((now) => hasBegun(now) || podOf(now) !== pod);
-    if (podOf(begun) === pod) yield* readLog(tools, begun, true);
-  }
+export async function* readLogToItsEnd(tools: Tools, session: Session): AsyncGenerator<LogLine> {
+  yield* followLog({
+    when: (holds) => sessionWhen(tools, session, holds),
+    read: (now) => readLog(tools, now, true),
+    hasNoLog: (error) => error instanceof CliError,
+  });
 }
 
 /** The Session as soon as this holds of it. One that is gone is over. */
@@ -71,12 +59,4 @@ async function sessionWhen(
     return isGone || holds(last) ? last : undefined;
   };
   return await watchSession(api, { namespace, name }, decide, signal);
-}
-
-function podOf({ status }: Session): string | undefined {
-  return status?.podName;
-}
-
-function hasBegun(session: Session): boolean {
-  return session.status?.startedAt !== undefined || isFinished(session);
 }

@@ -1,5 +1,5 @@
 import type { Command } from '../command.ts';
-import { followLog, readLog } from '../read-log.ts';
+import { readLogToItsEnd, readLog } from '../read-log.ts';
 import { findSession } from './sessions.ts';
 
 export const logs: Command = {
@@ -15,7 +15,7 @@ export const logs: Command = {
   async run(tools, args, options) {
     const { print, note, signal } = tools;
     const session = await findSession(tools, args, options);
-    const log = options['follow'] === true ? followLog(tools, session) : readLog(tools, session);
+    const log = options['follow'] === true ? readLogToItsEnd(tools, session) : readLog(tools, session);
     try {
       for await (const { timestamp, text } of log)
         print(options['timestamps'] === true ? `${timestamp} ${text}` : text);

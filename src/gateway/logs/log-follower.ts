@@ -1,10 +1,9 @@
 import { agentContainer } from '../../api/names.ts';
 import type { Session } from '../../api/session.ts';
-import { isFinished } from '../../api/session-phase.ts';
 import type { KubeApi, PodLogs } from '../../kube/api.ts';
-import type { LogLine } from '../../kube/log-lines.ts';
 import { find } from '../../kube/find.ts';
 import { pods } from '../../kube/resources.ts';
+import { followLog } from '../../pods/follow-log.ts';
 import { Problem } from '../problems.ts';
 import type { SessionChanges } from '../start/session-changes.ts';
 import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
@@ -48,48 +47,27 @@ export class LogFollower {
     const over = new AbortController();
     const watched = new WatchedSession(this.#changes, session, AbortSignal.any([signal, over.signal]));
     try {
-      yield* this.#ofAllPods(watched, query, signal);
+      yield* followLog({
+        when: (holds) => watched.when(holds),
+        read: (now) => this.#ofPod(now, query, signal),
+        hasNoLog,
+      });
+    } catch (error) {
+      if (!hasNoLog(error)) throw error;
     } finally {
       this.#running -= 1;
       over.abort();
     }
   }
 
-  async *#ofAllPods(session: WatchedSession, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
-    for (let seen: string | undefined; ;) {
-      const before = seen;
-      const next = await session.when((now) => podOf(now) !== before || isFinished(now));
-      const pod = podOf(next);
-      if (pod === undefined || pod === before) return;
-      seen = pod;
-      const ref = { namespace: next.metadata.namespace ?? '', name: pod };
-      const origin = originOf(await find(this.#api, pods, ref), next);
-      for await (const line of this.#ofPod(session, ref, query.limit, signal))
-        if (isWanted(query, { ...line, ...origin })) yield { log: line.text, timestamp: line.timestamp, ...origin };
-    }
-  }
-
-  async *#ofPod(
-    session: WatchedSession,
-    ref: { namespace: string; name: string },
-    tailLines: number | undefined,
-    signal: AbortSignal,
-  ): AsyncGenerator<LogLine> {
-    const options = { container: agentContainer, follow: true, tailLines, signal };
-    try {
-      yield* this.#logs.podLog(ref, options);
-      return;
-    } catch (error) {
-      if (!hasNoLog(error)) throw error;
-    }
-    // A cold start: its container has not begun. When the agent has been told of the session, or that has failed, it has.
-    const { name: pod } = ref;
-    await session.when((now) => hasBegun(now) || podOf(now) !== pod);
-    try {
-      yield* this.#logs.podLog(ref, options);
-    } catch (error) {
-      if (!hasNoLog(error)) throw error;
-    }
+  async *#ofPod(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
+    const { podName } = session.status ?? {};
+    if (podName === undefined) return;
+    const ref = { namespace: session.metadata.namespace ?? '', name: podName };
+    const origin = originOf(await find(this.#api, pods, ref), session);
+    const options = { container: agentContainer, follow: true, tailLines: query.limit, signal };
+    for await (const line of this.#logs.podLog(ref, options))
+      if (isWanted(query, { ...line, ...origin })) yield { log: line.text, timestamp: line.timestamp, ...origin };
   }
 }
 
@@ -116,12 +94,4 @@ class WatchedSession {
     const decide = (): Session | undefined => (holds(this.#last) ? this.#last : undefined);
     return await this.#changes.first(this.#last, decide, this.#signal);
   }
-}
-
-function podOf({ status }: Session): string | undefined {
-  return status?.podName;
-}
-
-function hasBegun(session: Session): boolean {
-  return session.status?.startedAt !== undefined || isFinished(session);
 }
