@@ -1,30 +1,17 @@
-import { apiVersion, labels, managedBy } from '../api/names.ts';
-import type { Session, SessionSpec } from '../api/session.ts';
+import type { Session } from '../api/session.ts';
 import type { KubeApi } from '../kube/api.ts';
 import { isForbidden, isNotFound } from '../kube/errors.ts';
 import { refOf, secrets, type ObjectRef } from '../kube/resources.ts';
-
-const KEY = 'body';
-
-/** What of a Session's spec says that its body is in this Secret. */
-export function bodyFrom(secret: ObjectRef): Pick<SessionSpec, 'bodyFrom'> {
-  return { bodyFrom: { secretKeyRef: { name: secret.name, key: KEY } } };
-}
+import { bodySecret, ownedBy } from '../pods/body-secret.ts';
 
 /** Puts a body that is too long for a Session into a Secret. */
 export async function createBodySecret(api: KubeApi, { namespace, name }: ObjectRef, body: string): Promise<void> {
-  await api.create(secrets, namespace, {
-    metadata: { name, labels: { [labels.managedBy]: managedBy, [labels.body]: 'session' } },
-    type: 'Opaque',
-    data: { [KEY]: Buffer.from(body).toString('base64') },
-  });
+  await api.create(secrets, namespace, bodySecret(name, Buffer.from(body)));
 }
 
 /** Makes the Secret go with its Session, however that comes to its end and whoever still looks on. */
 export async function ownBodySecret(api: KubeApi, secret: ObjectRef, session: Session): Promise<void> {
-  const { name, uid } = session.metadata;
-  const ownerReferences = [{ apiVersion, kind: 'Session', name, uid }];
-  await api.patch(secrets, secret, { type: 'merge', body: { metadata: { ownerReferences } } });
+  await api.patch(secrets, secret, { type: 'merge', body: { metadata: ownedBy(session) } });
 }
 
 /** The agent has been told: nobody needs the Secret any more. */

@@ -7,8 +7,9 @@ import type { Session, SessionSpec } from '../../api/session.ts';
 import { isInvalid } from '../../kube/errors.ts';
 import type { NewObject } from '../../kube/objects.ts';
 import { secrets } from '../../kube/resources.ts';
+import { bodyFrom } from '../../pods/body-secret.ts';
 import { sessionId } from '../../pods/names.ts';
-import { bodyFrom, createBodySecret, dropBodySecret, ownBodySecret } from '../body-secret.ts';
+import { createBodySecret, dropBodySecret, ownBodySecret } from '../body-secret.ts';
 import { CliError, ofObjects, type Command, type Options, type Tools } from '../command.ts';
 import { renderOne } from '../print.ts';
 import { watchSession } from '../watch-session.ts';
@@ -95,7 +96,7 @@ async function create(tools: Tools, agent: string, name: string, body: string | 
   await createBodySecret(api, secret, body);
   let session;
   try {
-    session = await createSession(tools, name, { agent, ...bodyFrom(secret) });
+    session = await createSession(tools, name, { agent, ...bodyFrom(secret.name) });
   } catch (error) {
     await api.delete(secrets, secret).catch(() => note(`The Secret ${secret.name} is left over: delete it.`));
     throw error;

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Agent } from '../../api/agent.ts';
-import { apiVersion, headersKey, labels, managedBy, startedByGateway } from '../../api/names.ts';
+import { labels, startedByGateway } from '../../api/names.ts';
 import type { Session, SessionSpec } from '../../api/session.ts';
 import { isFinished } from '../../api/session-phase.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import type { Logger } from '../../kube/logger.ts';
-import type { NewObject, Secret } from '../../kube/objects.ts';
 import { secrets } from '../../kube/resources.ts';
+import { bodyFrom, bodySecret, ownedBy } from '../../pods/body-secret.ts';
 import { Problem } from '../problems.ts';
 import { seal, type SealingJwk } from '../../sealing/sealing.ts';
 import type { BotHeaders } from '../../supervisor/wire.ts';
@@ -15,8 +15,6 @@ import type { SessionChanges } from './session-changes.ts';
 
 /** Up to this many bytes travel inside the Session: no other object is made for them. */
 const SEALED_BYTES = 8192;
-
-const BODY_KEY = 'body';
 
 /** A gateway that was killed is back long before. */
 const LEFT_BEHIND_MS = 3_600_000;
@@ -69,11 +67,12 @@ export class BodyCarrier {
     if (isShown || body.length > SEALED_BYTES) {
       const secret = `${session}-${randomUUID().slice(0, 8)}`;
       return {
-        spec: { bodyFrom: { secretKeyRef: { name: secret, key: BODY_KEY } } },
+        spec: bodyFrom(secret),
         bring: async (made) => {
           // The same start at another replica was faster.
           if (made.spec.bodyFrom?.secretKeyRef.name !== secret) return;
-          await this.#api.create(secrets, namespace, bodySecret({ headers, body }, made, secret));
+          const { metadata, ...content } = bodySecret(secret, body, headers);
+          await this.#api.create(secrets, namespace, { metadata: { ...metadata, ...ownedBy(made) }, ...content });
         },
       };
     }
@@ -124,21 +123,4 @@ function hasSecret({ metadata, spec }: Session): boolean {
 
 function wasTold(session: Session): boolean {
   return session.status?.startedAt !== undefined || isFinished(session);
-}
-
-/** It belongs to its Session, whatever becomes of that and of this gateway: Kubernetes deletes it with that at the latest. */
-function bodySecret({ headers, body }: Told, { metadata }: Session, name: string): NewObject<Secret> {
-  return {
-    metadata: {
-      name,
-      labels: { [labels.managedBy]: managedBy, [labels.body]: 'session' },
-      ownerReferences: [{ apiVersion, kind: 'Session', name: metadata.name, uid: metadata.uid }],
-    },
-    type: 'Opaque',
-    immutable: true,
-    data: {
-      [BODY_KEY]: body.toString('base64'),
-      [headersKey]: Buffer.from(JSON.stringify(headers)).toString('base64'),
-    },
-  };
 }
