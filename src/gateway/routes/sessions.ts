@@ -32,12 +32,8 @@ export function sessionRoutes({ directory, agents }: SessionDeps): Route[] {
       if (all.length === 0 && (await agents.find(organization, agentName)) === undefined)
         throw new Problem('AgentNotFound');
       const id = serviceId(organization, agentName);
-      const { total, sessions } = selectSessions(
-        all.map((session) => viewSession(session, id)),
-        wanted,
-        limit,
-      );
-      return { body: { total_count: total, sessions } };
+      const { total, sessions } = selectSessions(all, wanted, limit);
+      return { body: { total_count: total, sessions: sessions.map((session) => viewSession(session, id)) } };
     };
   type SessionCall = Call<z.output<typeof ofSession>, unknown>;
   const show = async ({ organization, params }: SessionCall) => {

@@ -3,13 +3,12 @@ import type { SessionStatus } from '../../api/session.ts';
 import { deploymentId } from '../agents/deployment-id.ts';
 import { makeSession } from '../testing/objects.ts';
 import { selectSessions, sessionQuery } from './session-filter.ts';
-import { viewSession } from './session-view.ts';
 
 const T0 = Date.parse('2030-01-31T12:00:00Z');
 const iso = (seconds: number): string => new Date(T0 + seconds * 1000).toISOString();
 
 function made(name: string, second: number, status: SessionStatus) {
-  return viewSession(makeSession(name, status, { metadata: { creationTimestamp: iso(second) } }), undefined);
+  return makeSession(name, status, { metadata: { creationTimestamp: iso(second) } });
 }
 
 /** Newest first, as the directory has them. */
@@ -29,7 +28,7 @@ const all = [
 ];
 
 function select(query: Record<string, string>, limit?: number): string[] {
-  return selectSessions(all, sessionQuery.parse(query), limit).sessions.map(({ sessionId }) => sessionId.slice(4));
+  return selectSessions(all, sessionQuery.parse(query), limit).sessions.map(({ metadata }) => metadata.name);
 }
 
 describe('a list of sessions', () => {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { Session } from '../../api/session.ts';
+import { isFinished } from '../../api/session-phase.ts';
 import { page, unixSeconds } from '../routes/fields.ts';
-import type { SessionView } from './session-view.ts';
+import { deploymentOf, endStateOf, startSecondsOf } from './session-view.ts';
 
 /** How many Sessions a list has when nobody says. */
 const DEFAULT_LIMIT = 10;
@@ -23,19 +25,19 @@ export type SessionQuery = z.output<typeof sessionQuery>;
 
 /** The sessions that a query wants, of those that there are, in their order; and how many that would be without paging. */
 export function selectSessions(
-  all: readonly SessionView[],
+  all: readonly Session[],
   query: SessionQuery,
   defaultLimit = DEFAULT_LIMIT,
-): { total: number; sessions: SessionView[] } {
+): { total: number; sessions: Session[] } {
   const { limit = defaultLimit, offset = 0, status = 'all' } = query;
   const wanted = all.filter(
     (session) =>
-      (status === 'all' || (session.endedAt === null) === (status === 'active')) &&
-      isWithin(Date.parse(session.createdAt) / 1000, query.startTime, query.endTime) &&
+      (status === 'all' || isFinished(session) === (status === 'ended')) &&
+      isWithin(Date.parse(session.metadata.creationTimestamp) / 1000, query.startTime, query.endTime) &&
       isStartType(session, query.startType) &&
       isStartTime(session, query) &&
-      (query.endState === undefined || session.endState === query.endState) &&
-      (query.deploymentId === undefined || session.deploymentId === query.deploymentId),
+      (query.endState === undefined || endStateOf(session) === query.endState) &&
+      (query.deploymentId === undefined || deploymentOf(session) === query.deploymentId),
   );
   return { total: wanted.length, sessions: wanted.slice(offset, offset + limit) };
 }
@@ -44,12 +46,13 @@ function isWithin(value: number, least: number | undefined, most: number | undef
   return (least === undefined || value >= least) && (most === undefined || value <= most);
 }
 
-function isStartType({ coldStart }: SessionView, wanted: SessionQuery['startType'] = 'all'): boolean {
-  return wanted === 'all' || coldStart === (wanted === 'cold');
+function isStartType({ status }: Session, wanted: SessionQuery['startType'] = 'all'): boolean {
+  return wanted === 'all' || status?.startKind === (wanted === 'cold' ? 'Cold' : 'Warm');
 }
 
 /** One that has not started has no time, and is in only where nobody asks for one. */
-function isStartTime({ botStartSeconds }: SessionView, { startTimeMin, startTimeMax }: SessionQuery): boolean {
+function isStartTime(session: Session, { startTimeMin, startTimeMax }: SessionQuery): boolean {
   if ((startTimeMin ?? 0) === 0 && startTimeMax === undefined) return true;
-  return botStartSeconds !== null && isWithin(botStartSeconds, startTimeMin, startTimeMax);
+  const seconds = startSecondsOf(session);
+  return seconds !== undefined && isWithin(seconds, startTimeMin, startTimeMax);
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Session } from '../../api/session.ts';
+import { isFinished } from '../../api/session-phase.ts';
 import { sessionId } from '../../pods/names.ts';
 import { deploymentId } from '../agents/deployment-id.ts';
 
@@ -53,21 +54,21 @@ export const sessionDetails = sessionView.extend({
 
 /** @param serviceId the uid of the Agent, if it still exists */
 export function viewSession(session: Session, serviceId: string | undefined): SessionView {
-  const { metadata, spec, status = {} } = session;
-  const { startedAt, endedAt, startKind, reason, revision } = status;
+  const { metadata, status = {} } = session;
+  const { startedAt, endedAt, startKind, reason } = status;
   const { namespace = '' } = metadata;
-  const isOver = status.phase === 'Ended' || status.phase === 'Rejected';
+  const deployment = deploymentOf(session);
   return {
     sessionId: sessionId(metadata),
     ...(serviceId !== undefined && { serviceId }),
     organizationId: namespace,
-    ...(revision !== undefined && { deploymentId: deploymentId(namespace, spec.agent, revision) }),
+    ...(deployment !== undefined && { deploymentId: deployment }),
     createdAt: metadata.creationTimestamp,
     updatedAt: lastOf([metadata.creationTimestamp, status.admittedAt, startedAt, status.stoppingAt, endedAt]),
-    endedAt: isOver ? (endedAt ?? null) : null,
-    botStartSeconds: startedAt === undefined ? null : startSeconds(metadata.creationTimestamp, startedAt),
+    endedAt: isFinished(session) ? (endedAt ?? null) : null,
+    botStartSeconds: startSecondsOf(session) ?? null,
     coldStart: startKind === undefined ? null : startKind === 'Cold',
-    completionStatus: isOver ? completionStatusOf(session) : null,
+    completionStatus: isFinished(session) ? completionStatusOf(session) : null,
     ...(reason !== undefined && { reason }),
     endState: endStateOf(session),
   };
@@ -110,9 +111,15 @@ export function endStateOf({ status = {} }: Session): string {
   return status.startedAt === undefined && state === 'terminated' ? 'ended_before_agent_start' : state;
 }
 
-/** The clocks differ: that of the API server, in whole seconds, and that of a node. */
-function startSeconds(createdAt: string, startedAt: string): number {
-  return Math.max(0, Math.round((Date.parse(startedAt) - Date.parse(createdAt)) / 1000));
+/** How long it took to start; undefined while it has not. The clocks differ: that of the API server, in whole seconds, and that of a node. */
+export function startSecondsOf({ metadata, status: { startedAt } = {} }: Session): number | undefined {
+  if (startedAt === undefined) return undefined;
+  return Math.max(0, Math.round((Date.parse(startedAt) - Date.parse(metadata.creationTimestamp)) / 1000));
+}
+
+/** The deployment of the pod that it got. */
+export function deploymentOf({ metadata, spec, status: { revision } = {} }: Session): string | undefined {
+  return revision === undefined ? undefined : deploymentId(metadata.namespace ?? '', spec.agent, revision);
 }
 
 function lastOf(times: (string | undefined)[]): string {
