@@ -34,9 +34,9 @@ const start = (...options: string[]) => bed.run('start', 'echo', '--name', 'call
 describe('a body that is too long for a Session', () => {
   it('is in a Secret that goes with the Session, when nobody waits', async () => {
     const ran = start('--no-wait');
-    const owner = { apiVersion: 'bullpen.dev/v1alpha1', kind: 'Session', name: 'call', uid: 'uid-of-call' };
+    const owner = { apiVersion: 'bullpen.dev/v1alpha1', kind: 'Session', name: 'call', uid: 'uid-call' };
     expect(await made()).toEqual({ metadata: { ownerReferences: [owner] } });
-    expect(await ran).toMatchObject({ code: 0, stdout: 'uid-of-call', stderr: '' });
+    expect(await ran).toMatchObject({ code: 0, stdout: 'uid-call', stderr: '' });
     expect(bed.server.untaken).toEqual([]);
   });
 
@@ -54,7 +54,7 @@ describe('a body that is too long for a Session', () => {
     const status = { phase: 'Running', startedAt: '2026-01-01T00:00:01Z' } as const;
     (await bed.server.next()).list('5', [{ ...stored, status }]);
     await answer(`DELETE ${SECRETS}/call-body`, 200, { kind: 'Status', status: 'Success' });
-    expect(await ran).toMatchObject({ code: 0, stdout: 'uid-of-call' });
+    expect(await ran).toMatchObject({ code: 0, stdout: 'uid-call' });
   });
 
   it('is deleted when there is no Session after all', async () => {
@@ -72,7 +72,7 @@ describe('a body that is too long for a Session', () => {
     (await bed.server.next()).status(403, 'Forbidden');
     expect(await ran).toMatchObject({
       code: 0,
-      stdout: 'uid-of-call',
+      stdout: 'uid-call',
       stderr: expect.stringMatching(/^The Secret call-body does not go with its session: .*Forbidden/) as string,
     });
   });

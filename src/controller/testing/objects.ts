@@ -1,12 +1,11 @@
-import { agentSpec, type Agent, type AgentSpecInput } from '../../api/agent.ts';
-import { annotations, apiVersion, labels, managedBy, sessionRecordFinalizer } from '../../api/names.ts';
-import type { Session, SessionLimitsInForce, SessionSpec, SessionStatus } from '../../api/session.ts';
+import type { Agent, AgentSpecInput } from '../../api/agent.ts';
+import { annotations, labels, managedBy, sessionRecordFinalizer } from '../../api/names.ts';
+import type { Session, SessionLimitsInForce, SessionStatus } from '../../api/session.ts';
+import { at, EPOCH, makeAgent as anyAgent, makeSession, NAMESPACE } from '../../api/testing/objects.ts';
 import type { Pod } from '../../kube/objects.ts';
 import { sessionPodName } from '../../pods/names.ts';
 
-/** Objects for tests, as a server would return them. Every field that a test cares about is an argument. */
-export const NAMESPACE = 'team-a';
-export const EPOCH = Date.parse('2026-01-01T00:00:00.000Z');
+export { at, EPOCH, makeSession, NAMESPACE };
 
 export const LIMITS: SessionLimitsInForce = {
   maxSessionDuration: 600,
@@ -15,51 +14,9 @@ export const LIMITS: SessionLimitsInForce = {
   terminationGracePeriodSeconds: 10,
 };
 
-/** The time `seconds` after the epoch of the tests, as Kubernetes writes it. */
-export function at(seconds: number): string {
-  return new Date(EPOCH + seconds * 1000).toISOString().replace('.000Z', 'Z');
-}
-
+/** An Agent of protocol Process, the one with the simpler pod. */
 export function makeAgent(spec: Partial<AgentSpecInput> = {}, metadata: Partial<Agent['metadata']> = {}): Agent {
-  return {
-    apiVersion,
-    kind: 'Agent',
-    metadata: {
-      name: 'echo',
-      namespace: NAMESPACE,
-      uid: 'agent-uid',
-      resourceVersion: '1',
-      generation: 1,
-      creationTimestamp: at(-100),
-      ...metadata,
-    },
-    spec: agentSpec.parse({ image: 'example/echo:1', protocol: 'Process', ...spec }),
-  };
-}
-
-export function makeSession(
-  name: string,
-  {
-    spec = {},
-    status,
-    metadata = {},
-  }: { spec?: Partial<SessionSpec>; status?: SessionStatus; metadata?: Partial<Session['metadata']> } = {},
-): Session {
-  return {
-    apiVersion,
-    kind: 'Session',
-    metadata: {
-      name,
-      namespace: NAMESPACE,
-      uid: `uid-${name}`,
-      resourceVersion: '1',
-      generation: 1,
-      creationTimestamp: at(0),
-      ...metadata,
-    },
-    spec: { agent: 'echo', ...spec },
-    ...(status && { status }),
-  };
+  return anyAgent({ protocol: 'Process', ...spec }, metadata);
 }
 
 /** The status of a Session whose pod exists. */

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Agent, AgentSpecInput } from '../../api/agent.ts';
 import { annotations } from '../../api/names.ts';
-import { makeAgent } from '../testing/objects.ts';
+import { makeAgent } from '../../api/testing/objects.ts';
 import { agentManifest, FIELD_MANAGER, type AgentManifest } from './agent-manifest.ts';
 import { agentUpdate, type AgentSettings } from './agent-settings.ts';
 
 const WHERE = { namespace: 'team-a', name: 'echo' };
-const NOW = Date.parse('2030-01-31T12:00:00Z');
+const NOW = Date.parse('2026-01-01T12:00:00Z');
 
 /** An Agent as a server returns it after this was applied, and somebody else has applied the rest. */
 function applied({ metadata, spec }: AgentManifest, others: Partial<AgentSpecInput> = {}): Agent {
@@ -59,7 +59,7 @@ describe('what is applied', () => {
     } as const;
     const whole = applyAll(all);
     expect(whole.metadata.annotations).toEqual({
-      [annotations.redeploy]: '2030-01-31T12:00:00.000Z',
+      [annotations.redeploy]: '2026-01-01T12:00:00.000Z',
       [annotations.krispAudioFilter]: 'tel',
       [annotations.webSocketAuth]: 'none',
     });

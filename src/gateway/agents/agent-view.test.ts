@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentStatus } from '../../api/agent.ts';
 import { annotations } from '../../api/names.ts';
-import { makeAgent } from '../testing/objects.ts';
+import { makeAgent } from '../../api/testing/objects.ts';
 import { agentDetails, viewDetails } from './agent-view.ts';
 import { deploymentId } from './deployment-id.ts';
 
-const SINCE = '2030-01-31T11:30:00.000Z';
+const SINCE = '2026-01-01T11:30:00.000Z';
 const id = (revision: string): string => deploymentId('team-a', 'echo', revision);
 
 function status(ready: 'True' | 'False', reason: string, more: Partial<AgentStatus> = {}): AgentStatus {

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { SessionStatus } from '../../api/session.ts';
+import { makeSession } from '../../api/testing/objects.ts';
 import { deploymentId } from '../agents/deployment-id.ts';
-import { makeSession } from '../testing/objects.ts';
 import { selectSessions, sessionQuery } from './session-filter.ts';
 
-const T0 = Date.parse('2030-01-31T12:00:00Z');
+const T0 = Date.parse('2026-01-01T00:00:00Z');
 const iso = (seconds: number): string => new Date(T0 + seconds * 1000).toISOString();
 
 function made(name: string, second: number, status: SessionStatus) {
-  return makeSession(name, status, { metadata: { creationTimestamp: iso(second) } });
+  return makeSession(name, { status, metadata: { creationTimestamp: iso(second) } });
 }
 
 /** Newest first, as the directory has them. */

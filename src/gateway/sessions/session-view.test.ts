@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { SessionReason } from '../../api/reasons.ts';
 import type { Session, SessionSpec, SessionStatus } from '../../api/session.ts';
+import { makeSession } from '../../api/testing/objects.ts';
 import { deploymentId } from '../agents/deployment-id.ts';
-import { makeSession } from '../testing/objects.ts';
 import { sessionDetails, sessionView, viewSession, viewSessionDetails } from './session-view.ts';
 
 const ID = '00000000-0000-4000-8000-000000000001';
-const CREATED = '2030-01-31T12:00:00Z';
-const STARTED = '2030-01-31T12:00:02.400Z';
-const ENDED = '2030-01-31T12:01:00Z';
+const CREATED = '2026-01-01T00:00:00Z';
+const STARTED = '2026-01-01T00:00:02.400Z';
+const ENDED = '2026-01-01T00:01:00Z';
 
-const session = (status: SessionStatus, spec: Partial<SessionSpec> = {}): Session => makeSession(ID, status, { spec });
+const session = (status: SessionStatus, spec: Partial<SessionSpec> = {}): Session => makeSession(ID, { status, spec });
 const view = (status: SessionStatus, spec: Partial<SessionSpec> = {}) =>
   sessionView.parse(viewSession(session(status, spec), 'service'));
 
