@@ -1,76 +1,61 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import { runChecks } from './check.ts';
-import { runStep } from './steps.ts';
+import { runStep, type StepResult } from './steps.ts';
+import { tallyOf, tallyOfOutput, type Tally, type VitestReport } from './test-report.ts';
 
 /**
- * `npm test`: all checks, then the tests on a real control plane, then those on a real node. Ends with the line
+ * `npm test`: all checks, then the tests on a real control plane, then those on a real node. Ends with what failed, and the line
  * `N passed, N failed`, in which every test counts, and every check that is no test.
  */
 const PROJECTS = ['integration', 'e2e', 'faults'] as const;
 
-interface VitestReport {
-  numPassedTests: number;
-  numFailedTests: number;
-  numFailedTestSuites: number;
-}
-
 async function main(): Promise<number> {
   const since = performance.now();
   const reports = await mkdtemp(join(tmpdir(), 'bullpen-test-'));
-  let passed = 0;
-  let failed = 0;
-  const add = (ok: number, bad: number): void => {
-    passed += ok;
-    failed += bad;
-  };
+  const tallies: Tally[] = [];
   try {
-    for (const result of await runChecks()) {
-      const unit = result.step.name === 'unit tests' ? countDots(result.output) : undefined;
-      add(unit?.passed ?? (result.ok ? 1 : 0), unit?.failed ?? (result.ok ? 0 : 1));
-      if (unit !== undefined && !result.ok && unit.failed === 0) add(0, 1);
-    }
-    for (const project of PROJECTS) {
-      console.log(`\n${project} tests`);
-      const outputFile = join(reports, `${project}.json`);
-      const command = [
-        'vitest',
-        'run',
-        '--project',
-        project,
-        '--reporter=default',
-        '--reporter=json',
-        `--outputFile.json=${outputFile}`,
-      ];
-      const { ok } = await runStep({ name: project, command }, { live: true });
-      const report = await readReport(outputFile);
-      add(report.numPassedTests, report.numFailedTests);
-      // A file that cannot be loaded, or a setup that fails, has no failed test of its own.
-      if (!ok && report.numFailedTests === 0) add(0, Math.max(1, report.numFailedTestSuites));
-    }
+    tallies.push(...(await runChecks()).map(tallyOfCheck));
+    for (const project of PROJECTS) tallies.push(await run(project, join(reports, `${project}.json`)));
   } finally {
     await rm(reports, { recursive: true, force: true });
   }
+  const failures = tallies.flatMap((tally) => tally.failures);
+  if (failures.length > 0) console.log(`\nFailed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`);
+  const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
   console.log(`\n${((performance.now() - since) / 60_000).toFixed(1)} minutes`);
-  console.log(`${passed} passed, ${failed} failed`);
-  return failed === 0 ? 0 : 1;
+  console.log(`${passed} passed, ${failures.length} failed`);
+  return failures.length === 0 ? 0 : 1;
+}
+
+/** A check counts as one, but for the unit tests. */
+function tallyOfCheck({ step, ok, output }: StepResult): Tally {
+  if (step.name === 'unit tests') return withFailure(tallyOfOutput(output), step.name, ok);
+  return { passed: ok ? 1 : 0, failures: ok ? [] : [step.name] };
+}
+
+async function run(project: string, outputFile: string): Promise<Tally> {
+  console.log(`\n${project} tests`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${outputFile}`];
+  const { ok } = await runStep(
+    { name: project, command: ['vitest', 'run', '--project', project, ...reporters] },
+    { live: true },
+  );
+  return withFailure(tallyOf(await readReport(outputFile), process.cwd()), `${project} tests`, ok);
+}
+
+/** What did not succeed has failed, also where no test says so: it may have died before it could report. */
+function withFailure(tally: Tally, name: string, ok: boolean): Tally {
+  return ok || tally.failures.length > 0 ? tally : { ...tally, failures: [name] };
 }
 
 async function readReport(file: string): Promise<VitestReport> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as VitestReport;
   } catch {
-    return { numPassedTests: 0, numFailedTests: 0, numFailedTestSuites: 1 }; // It died before it could report: that is a failure.
+    return { testResults: [] };
   }
-}
-
-/** The counts in the closing lines of a vitest run. */
-function countDots(output: string): { passed: number; failed: number } {
-  const line = /Tests\s+(.*)/.exec(stripVTControlCharacters(output))?.[1] ?? '';
-  const count = (word: string): number => Number(new RegExp(`(\\d+) ${word}`).exec(line)?.[1] ?? 0);
-  return { passed: count('passed'), failed: count('failed') };
 }
 
 process.exitCode = await main();

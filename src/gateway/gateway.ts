@@ -93,9 +93,10 @@ export function createGateway(deps: GatewayDeps): Express {
   const daily = new Daily({ baseUrl: dailyUrl, fetch: globalThis.fetch, now: () => clock.now() });
   const rooms = new Rooms({ api, daily });
   const directory = new SessionDirectory({ api, sessions });
+  const secrets = new SecretSets({ api });
   const routes = allRoutes({
     start: { agents, starter, rooms, iceServers, secrets: deps.secrets, clock, metrics, timeoutMs: startTimeoutMs },
-    agents: { directory: agents, writer: new AgentWriter({ api, directory: agents, clock }), sessions },
+    agents: { directory: agents, writer: new AgentWriter({ api, directory: agents, secrets, clock }), sessions },
     deployments: { agents, directory: new DeploymentDirectory({ api }) },
     sessions: { directory, agents },
     logs: {
@@ -104,7 +105,7 @@ export function createGateway(deps: GatewayDeps): Express {
       sessions: directory,
       agents,
     },
-    secrets: new SecretSets({ api }),
+    secrets,
     organizations: {
       keys,
       writer: new KeyWriter({ api, keys: informers.keys.store }),

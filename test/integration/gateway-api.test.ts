@@ -107,7 +107,7 @@ describe.concurrent('an agent', () => {
     const { scene, call } = played;
     const ref = { namespace: scene.namespace, name: 'echo' };
     const resources = { cpu: '100m', memory: '64Mi' };
-    const created = await call('POST', '/v1/agents', {
+    const wanted = {
       serviceName: 'echo',
       image: IMAGE,
       agentProfile: 'agent-2x',
@@ -116,7 +116,15 @@ describe.concurrent('an agent', () => {
       imagePullSecretSet: 'pull',
       websocketAuth: 'none',
       krispViva: {},
-    });
+    };
+    const without = await call('POST', '/v1/agents', wanted);
+    expect([without.status, without.body['error']]).toEqual([
+      400,
+      "Invalid parameters: imagePullSecretSet: there is no secret set 'pull'",
+    ]);
+    const pull = { isImagePullSecret: true, host: 'registry.example', secretValue: 'dXNlcjp0b2tlbg==' };
+    expect((await call('PUT', '/v1/secrets/pull', pull)).status).toBe(202);
+    const created = await call('POST', '/v1/agents', wanted);
     expect(created.status).toBe(200);
     const first = await ready(played, 'echo');
     expect(first).toMatchObject({

@@ -4,6 +4,7 @@ import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
 import { isConflict, isForbidden, isInvalid, isNotFound, KubeError } from '../../kube/errors.ts';
 import { Problem } from '../problems.ts';
+import type { SecretSets } from '../secrets/secret-sets.ts';
 import type { AgentDirectory } from './agent-directory.ts';
 import { agentManifest, FIELD_MANAGER } from './agent-manifest.ts';
 import { warningOf, type AgentSettings } from './agent-settings.ts';
@@ -21,11 +22,13 @@ export interface Written {
 export class AgentWriter {
   readonly #api: KubeApi;
   readonly #directory: AgentDirectory;
+  readonly #secrets: Pick<SecretSets, 'exists'>;
   readonly #clock: Clock;
 
-  constructor(deps: { api: KubeApi; directory: AgentDirectory; clock: Clock }) {
+  constructor(deps: { api: KubeApi; directory: AgentDirectory; secrets: Pick<SecretSets, 'exists'>; clock: Clock }) {
     this.#api = deps.api;
     this.#directory = deps.directory;
+    this.#secrets = deps.secrets;
     this.#clock = deps.clock;
   }
 
@@ -62,7 +65,15 @@ export class AgentWriter {
     }
   }
 
+  /** An Agent would wait for ever for a Secret that is not there. @throws Problem BadRequest */
+  async #checkSecrets(namespace: string, { secretSet, imagePullSecretSet }: AgentSettings): Promise<void> {
+    for (const [field, name] of Object.entries({ secretSet, imagePullSecretSet }))
+      if (typeof name === 'string' && !(await this.#secrets.exists(namespace, name)))
+        throw new Problem('BadRequest', { error: `Invalid parameters: ${field}: there is no secret set '${name}'` });
+  }
+
   async #apply(namespace: string, name: string, live: Agent | undefined, given: AgentSettings): Promise<Written> {
+    await this.#checkSecrets(namespace, given);
     const { metadata, ...wanted } = agentManifest(live, { namespace, name }, given, this.#clock.now());
     // What is applied was made from what there was: it must be that still, and must not come back when it has been deleted.
     const before = live && { uid: live.metadata.uid, resourceVersion: live.metadata.resourceVersion };

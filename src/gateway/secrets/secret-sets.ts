@@ -32,6 +32,17 @@ export class SecretSets {
     return found;
   }
 
+  /** Whether there is a Secret of this name, be it a set or not: an Agent may use any. */
+  async exists(namespace: string, name: string): Promise<boolean> {
+    try {
+      await this.#test(namespace, name, '/metadata/name', name);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
   /** Adds these values to a set, or makes it. @throws Problem BadRequest or Conflict */
   async put(namespace: string, name: string, values: Readonly<Record<string, string>>): Promise<void> {
     const data = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, base64(value)]));
@@ -102,15 +113,14 @@ export class SecretSets {
 
   /**
    * The uid of a Secret that is a set by its label, and not in the index: the same request comes twice at one time, or came before and ended
-   * halfway. A patch that only tests tells; to read Secrets is nothing that the gateway may do.
+   * halfway.
    *
    * @throws Problem Conflict when it is somebody else's
    */
   async #uidOfOurs(namespace: string, { name, type }: SecretSet): Promise<string> {
     const path = `/metadata/labels/${labels.secretSet.replace('/', '~1')}`;
     try {
-      const ops = [{ op: 'test' as const, path, value: type }];
-      return (await this.#api.patch(secrets, { namespace, name }, { type: 'json', ops })).metadata.uid;
+      return await this.#test(namespace, name, path, type);
     } catch (error) {
       if (!isInvalid(error)) throw error;
       throw new Problem('Conflict', {
@@ -118,6 +128,12 @@ export class SecretSets {
         cause: error,
       });
     }
+  }
+
+  /** The uid of the Secret of which this holds. A patch that only tests tells; to read Secrets is nothing that the gateway may do. */
+  async #test(namespace: string, name: string, path: string, value: string): Promise<string> {
+    const ops = [{ op: 'test' as const, path, value }];
+    return (await this.#api.patch(secrets, { namespace, name }, { type: 'json', ops })).metadata.uid;
   }
 
   /** Entries with null go. */

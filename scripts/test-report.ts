@@ -1,0 +1,48 @@
+import { relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+
+/** What came out of one part of `npm test`. */
+export interface Tally {
+  passed: number;
+  /** One for each failure, in a few words: what failed, and the first line of why. */
+  failures: string[];
+}
+
+/** The JSON report of vitest, as far as it is read here. */
+export interface VitestReport {
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
+  }[];
+}
+
+/** @param root the folder that the names of files are relative to */
+export function tallyOf({ testResults }: VitestReport, root: string): Tally {
+  const tally: Tally = { passed: 0, failures: [] };
+  for (const { name, status, message, assertionResults } of testResults) {
+    const file = relative(root, name);
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    tally.passed += assertionResults.filter((test) => test.status === 'passed').length;
+    tally.failures.push(
+      ...failed.map(({ fullName, failureMessages: [why = ''] }) => line(`${file} > ${fullName}`, why)),
+    );
+    // A file that cannot be loaded, or a setup that fails, has no failed test of its own.
+    if (status === 'failed' && failed.length === 0) tally.failures.push(line(file, message));
+  }
+  return tally;
+}
+
+/** The same of what vitest prints at the end, where there is no other report. */
+export function tallyOfOutput(output: string): Tally {
+  const text = stripVTControlCharacters(output);
+  const summary = /^ *Tests +(.*)$/m.exec(text)?.[1] ?? '';
+  const failures = [...text.matchAll(/^ *FAIL +(.*)\n(.*)$/gm)].map(([, name = '', why = '']) => line(name, why));
+  return { passed: Number(/(\d+) passed/.exec(summary)?.[1] ?? 0), failures };
+}
+
+function line(what: string, why: string): string {
+  const [first = ''] = stripVTControlCharacters(why).trim().split('\n');
+  return first === '' ? what : `${what}: ${first.slice(0, 300)}`;
+}
