@@ -16,11 +16,11 @@ const MAX_PODS = 50;
 /** What one request reads at most of all logs, in bytes. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** A node that answers so slowly holds up everybody else's turn. */
+/** A node that answers so slowly holds up the turns of others. */
 const MAX_MS = 20_000;
 
-/** Requests that read at one time: each may keep all that it reads, and a pod has 512 MiB. */
-const AT_ONCE = 3;
+/** Requests that read at one time: each may keep all that it reads, and a pod has 512 MiB. No organization has all of these turns. */
+const READERS = { atOnce: 3, each: 2 };
 
 export interface Logs {
   total: { value: number; relation: 'eq' | 'gte' };
@@ -47,7 +47,7 @@ interface Selection {
 export class LogReader {
   readonly #api: KubeApi;
   readonly #logs: PodLogs;
-  readonly #turns = new Turns(AT_ONCE);
+  readonly #turns = new Turns(READERS);
 
   constructor(deps: { api: KubeApi; logs: PodLogs }) {
     this.#api = deps.api;
@@ -56,15 +56,22 @@ export class LogReader {
 
   /** One page of what there is now. */
   async read(where: Where, query: LogQuery, of: Selection, signal: AbortSignal): Promise<Logs> {
-    return await this.#turns.take(async () => {
-      const late = AbortSignal.timeout(MAX_MS);
-      try {
-        return await this.#read(where, query, of, AbortSignal.any([signal, late]));
-      } catch (error) {
-        if (!late.aborted) throw error;
-        throw new Problem('Unavailable', { error: 'The node takes too long to show this log.', retryAfterSeconds: 5 });
-      }
-    }, signal);
+    return await this.#turns.take(
+      where.namespace,
+      async () => {
+        const late = AbortSignal.timeout(MAX_MS);
+        try {
+          return await this.#read(where, query, of, AbortSignal.any([signal, late]));
+        } catch (error) {
+          if (!late.aborted) throw error;
+          throw new Problem('Unavailable', {
+            error: 'The node takes too long to show this log.',
+            retryAfterSeconds: 5,
+          });
+        }
+      },
+      signal,
+    );
   }
 
   async #read(
