@@ -6,16 +6,17 @@ const newline = 0x0a;
  */
 export class LineSplitter {
   readonly #maxBytes: number;
+  readonly #tooLong: 'fail' | 'cut';
   #pending: Buffer[] = [];
   #pendingBytes = 0;
 
-  constructor(maxBytes: number) {
+  /** @param tooLong what becomes of a line that is longer than `maxBytes`: a RangeError, or as much of it as is allowed */
+  constructor(maxBytes: number, tooLong: 'fail' | 'cut' = 'fail') {
     this.#maxBytes = maxBytes;
+    this.#tooLong = tooLong;
   }
 
-  /**
-   * The lines that this chunk completes, without their newline. Throws a RangeError when a line is longer than allowed.
-   */
+  /** The lines that this chunk completes, without their newline. */
   *push(chunk: Buffer): Generator<string> {
     let start = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
@@ -26,10 +27,19 @@ export class LineSplitter {
     this.#keep(chunk.subarray(start));
   }
 
+  /** What came after the last newline, if anything did. */
+  *end(): Generator<string> {
+    if (this.#pendingBytes > 0) yield this.#take();
+  }
+
   #keep(part: Buffer): void {
-    this.#pendingBytes += part.length;
-    if (this.#pendingBytes > this.#maxBytes) throw new RangeError(`a line is longer than ${this.#maxBytes} bytes`);
-    if (part.length > 0) this.#pending.push(part);
+    const room = this.#maxBytes - this.#pendingBytes;
+    if (part.length > room && this.#tooLong === 'fail')
+      throw new RangeError(`a line is longer than ${this.#maxBytes} bytes`);
+    if (part.length === 0 || room === 0) return;
+    // A copy where little is kept: the chunk that it is of may be a hundred times as large.
+    this.#pending.push(this.#tooLong === 'cut' ? Buffer.from(part.subarray(0, room)) : part);
+    this.#pendingBytes += Math.min(part.length, room);
   }
 
   #take(): string {
