@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ApiKey } from '../../api/api-key.ts';
@@ -20,6 +20,8 @@ import { route, type Route } from './route.ts';
 
 const PRIVATE = 'sk_private';
 const PUBLIC = 'pk_public';
+/** Of other organizations. */
+const OTHERS = ['sk_other', 'sk_third'] as const;
 const servers: Server[] = [];
 let lines: string[] = [];
 let registry = new Registry();
@@ -39,7 +41,8 @@ function keys(): KeyStore {
     const stored = { name, namespace, uid: text, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' };
     return { ...rest, metadata: stored } as ApiKey;
   };
-  store.replaceAll([make(PRIVATE, 'Private', 'calls'), make(PUBLIC, 'Public', 'calls')], '1');
+  const made = [make(PRIVATE, 'Private', 'calls'), make(PUBLIC, 'Public', 'calls')];
+  store.replaceAll([...made, ...OTHERS.map((text) => make(text, 'Private', text.slice(3)))], '1');
   return new KeyStore(store);
 }
 
@@ -174,22 +177,37 @@ describe('what the official client needs of every server', () => {
       method: 'post',
       handle: async ({ readJson }) => ({ body: { length: (await readJson(1_000_000)).text.length } }),
     });
-    const head = `POST /v1/things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${PRIVATE}\r\ncontent-length: 1000000\r\n\r\n"`;
+    const sockets: Socket[] = [];
     let answers = '';
-    const sockets = Array.from({ length: 40 }, () => {
-      const socket = connect(Number(new URL(origin).port), '127.0.0.1');
-      socket.on('error', () => undefined).on('data', (chunk) => (answers += chunk.toString()));
-      // All but its last byte.
-      socket.write(head + 'x'.repeat(999_998));
-      return socket;
-    });
-    // 32 MiB hold 33 of them.
-    await expect.poll(() => answers.match(/HTTP\/1.1 503[^]*?retry-after: 1\r/gi)?.length, { timeout: 30_000 }).toBe(7);
+    /** Sends all but the last byte of so many large bodies. */
+    const hold = (count: number, key: string): void => {
+      const head = `POST /v1/things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\ncontent-length: 1000000\r\n\r\n"`;
+      for (let each = 0; each < count; each += 1) {
+        const socket = connect(Number(new URL(origin).port), '127.0.0.1');
+        socket.on('error', () => undefined).on('data', (chunk) => (answers += chunk.toString()));
+        socket.write(head + 'x'.repeat(999_998));
+        sockets.push(socket);
+      }
+    };
+    const refused = () => answers.match(/HTTP\/1.1 503[^]*?retry-after: 1\r/gi)?.length;
+    const post = async (key: string): Promise<number> => {
+      const headers = { authorization: `Bearer ${key}` };
+      const body = `"${'x'.repeat(900_000)}"`;
+      return (await fetch(`${origin}/v1/things`, { method: 'POST', headers, body })).status;
+    };
+    const [other, third] = OTHERS;
+    // 16 MiB of one organization hold 16 of them, and leave room for another one.
+    hold(20, PRIVATE);
+    await expect.poll(refused, { timeout: 30_000 }).toBe(4);
+    expect([await post(PRIVATE), await post(other)]).toEqual([503, 200]);
+    hold(20, other);
+    await expect.poll(refused, { timeout: 30_000 }).toBe(8);
+    // 32 MiB hold one more.
+    hold(3, third);
+    await expect.poll(refused, { timeout: 30_000 }).toBe(10);
     expect(answers).not.toContain('HTTP/1.1 200');
     for (const socket of sockets) socket.destroy();
-    await expect
-      .poll(async () => (await get(`${origin}/v1/things`, { method: 'POST', body: `"${'x'.repeat(100_000)}"` })).status)
-      .toBe(200);
+    await expect.poll(() => post(PRIVATE), { timeout: 30_000 }).toBe(200);
   });
 
   it('a connection on which more comes than anybody wants is closed', async () => {

@@ -160,11 +160,7 @@ async function serve(
   response: Response,
 ): Promise<void> {
   const over = new AbortController();
-  const share = bodies.share();
-  response.on('close', () => {
-    over.abort();
-    share.release();
-  });
+  response.on('close', () => over.abort());
   const organization = request.params['org'];
   const demand = {
     plane: route.plane,
@@ -186,6 +182,10 @@ async function serve(
   const name = nameOf(caller.principal);
   response.locals['caller'] = name;
   callers.take(name);
+  // Whoever has hung up wants nothing any more.
+  if (over.signal.aborted) return;
+  const share = bodies.share(caller.organization);
+  over.signal.addEventListener('abort', () => share.release(), { once: true });
   const reply = await route.handle({
     ...caller,
     params: parse(route.params, request.params),

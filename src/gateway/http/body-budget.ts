@@ -5,7 +5,7 @@ const RETRY_AFTER_SECONDS = 1;
 
 /** What one request has taken of the budget. */
 export interface BodyShare {
-  /** @throws Problem Unavailable when all requests together would hold too much; this one holds nothing then */
+  /** @throws Problem Unavailable when the requests together would hold too much; this one holds nothing then */
   take: (bytes: number) => void;
   /** Gives back all of it. */
   release: () => void;
@@ -13,29 +13,26 @@ export interface BodyShare {
 
 /**
  * Bounds what the bodies of all requests hold at one time, from their first byte until they are answered: each is small, but any number of
- * callers may send one. Counted is what has come, not what was announced, so that nobody holds a share of it by sending nothing.
+ * callers may send one. Those of one organization hold half of it at most, so that none stands in the way of all the others. Counted is what
+ * has come, not what was announced, so that nobody holds a share of it by sending nothing.
  */
 export class BodyBudget {
   readonly #maxBytes: number;
+  readonly #held = new Map<string, number>();
   #bytes = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes that are held now. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  share(): BodyShare {
+  share(organization: string): BodyShare {
     let held = 0;
     const release = (): void => {
-      this.#bytes -= held;
+      this.#add(organization, -held);
       held = 0;
     };
     const take = (bytes: number): void => {
-      if (this.#bytes + bytes > this.#maxBytes) {
+      if (!this.#hasRoom(organization, bytes)) {
         release();
         throw new Problem('Unavailable', {
           error: 'The gateway reads too many large requests at this moment. Please try again.',
@@ -43,8 +40,23 @@ export class BodyBudget {
         });
       }
       held += bytes;
-      this.#bytes += bytes;
+      this.#add(organization, bytes);
     };
     return { take, release };
+  }
+
+  #hasRoom(organization: string, bytes: number): boolean {
+    return this.#bytes + bytes <= this.#maxBytes && this.#of(organization) + bytes <= this.#maxBytes / 2;
+  }
+
+  #add(organization: string, bytes: number): void {
+    this.#bytes += bytes;
+    const held = this.#of(organization) + bytes;
+    if (held === 0) this.#held.delete(organization);
+    else this.#held.set(organization, held);
+  }
+
+  #of(organization: string): number {
+    return this.#held.get(organization) ?? 0;
   }
 }
