@@ -12,6 +12,8 @@ export interface AgentReadiness {
   /** Why not; undefined when there is nothing to say. */
   reason: string | undefined;
   message: string | undefined;
+  /** Since when it has been ready, or not; undefined when nobody has said. */
+  since: string | undefined;
 }
 
 /** Whether what the controller says of an Agent is about it as it is now. */
@@ -32,5 +34,6 @@ export function readinessOf(agent: Agent): AgentReadiness {
     available: (isTrue || status?.lastReadyRevision !== undefined) && !takesNone,
     reason: isFine ? undefined : condition?.reason,
     message: isFine ? undefined : condition?.message,
+    since: condition?.lastTransitionTime,
   };
 }

@@ -96,7 +96,7 @@ export function createGateway(deps: GatewayDeps): Express {
   const secrets = new SecretSets({ api });
   const routes = allRoutes({
     start: { agents, starter, rooms, iceServers, secrets: deps.secrets, clock, metrics, timeoutMs: startTimeoutMs },
-    agents: { directory: agents, writer: new AgentWriter({ api, directory: agents, secrets, clock }), sessions },
+    agents: { directory: agents, writer: new AgentWriter({ api, directory: agents, secrets, clock }), sessions, clock },
     deployments: { agents, directory: new DeploymentDirectory({ api }) },
     sessions: { directory, agents },
     logs: {

@@ -29,7 +29,8 @@ function status(ready: 'True' | 'False', reason: string, more: Partial<AgentStat
   };
 }
 
-const view = (agent: ReturnType<typeof makeAgent>) => agentDetails.parse(viewDetails(agent, 3));
+const view = (agent: ReturnType<typeof makeAgent>) =>
+  agentDetails.parse(viewDetails(agent, 3, Date.parse(SINCE) + 60_000));
 
 describe('an agent as the REST API shows it', () => {
   it('says what one session has: what its profile gives, or what was set instead', () => {

@@ -78,6 +78,10 @@ const ERROR_CODES: Record<string, string> = {
   CrashLoopBackOff: 'PCC_CRASH_LOOP',
 };
 
+/** What may have passed in a moment: a registry that is busy, a Secret that comes a little later. */
+const PASSING: ReadonlySet<string> = new Set(['ImagePullFailed', 'ContainerConfigError']);
+const PASSING_MS = 30_000;
+
 export function viewSummary(agent: Agent): z.output<typeof agentSummary> {
   const { uid, name, namespace = '', creationTimestamp } = agent.metadata;
   const reconciled = reconciledDeployment(agent);
@@ -126,13 +130,15 @@ export function viewDeployment(agent: Agent): z.output<typeof deployment> {
   };
 }
 
-/** @param activeSessions how many Sessions it has now */
-export function viewDetails(agent: Agent, activeSessions: number): z.output<typeof agentDetails> {
+/**
+ * @param activeSessions how many Sessions it has now
+ * @param now Unix milliseconds
+ */
+export function viewDetails(agent: Agent, activeSessions: number, now: number): z.output<typeof agentDetails> {
   const spec = specOf(agent);
   const summary = viewSummary(agent);
-  const { judged, ready, available, reason, message } = readinessOf(agent);
-  // What was wrong with the spec before would end the deployment that mends it.
-  const code = ready || !judged || reason === undefined ? undefined : ERROR_CODES[reason];
+  const { ready, available, reason, message } = readinessOf(agent);
+  const code = errorCodeOf(agent, now);
   const auth = z.enum(webSocketAuths).safeParse(agent.metadata.annotations?.[annotations.webSocketAuth]);
   return {
     ...summary,
@@ -150,6 +156,15 @@ export function viewDetails(agent: Agent, activeSessions: number): z.output<type
     ...(code !== undefined && { errors: [{ code, message: message ?? reason ?? '' }] }),
     conditions: conditionsOf(agent),
   };
+}
+
+/** Why its deployment has failed; undefined while it may still succeed. */
+function errorCodeOf(agent: Agent, now: number): string | undefined {
+  const { judged, ready, reason = '', since } = readinessOf(agent);
+  // What was wrong with the spec before would end the deployment that mends it.
+  if (ready || !judged) return undefined;
+  if (PASSING.has(reason) && now - Date.parse(since ?? '') < PASSING_MS) return undefined;
+  return ERROR_CODES[reason];
 }
 
 function specOf({ spec }: Agent): AgentSpec | undefined {

@@ -25,8 +25,7 @@ export function revisionsOf(
   const { metadata, status } = agent;
   if (status?.revision === undefined) return {};
   const id = (revision: string): string => deploymentId(metadata.namespace ?? '', metadata.name, revision);
-  const { ready, reason, message } = readinessOf(agent);
-  const since = status.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime;
+  const { ready, reason, message, since } = readinessOf(agent);
   const { revision, lastReadyRevision } = status;
   const isPreviousInUse = !ready && lastReadyRevision !== undefined && lastReadyRevision !== revision;
   return {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isActive } from '../../api/session-phase.ts';
 import type { Session } from '../../api/session.ts';
+import type { Clock } from '../../kube/clock.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
 import type { Agent } from '../../api/agent.ts';
 import { INDEX } from '../caches.ts';
@@ -32,6 +33,7 @@ export interface AgentDeps {
   directory: AgentDirectory;
   writer: AgentWriter;
   sessions: Store<Session>;
+  clock: Clock;
 }
 
 type NamedCall = Call<z.output<typeof named>, unknown>;
@@ -40,9 +42,11 @@ type AnyCall = Call<unknown, unknown>;
 /** Agents, for private keys and, under other paths and in another wrapping, for the official command line. */
 export function agentRoutes(deps: AgentDeps): Route[] {
   const { directory, writer } = deps;
-  const details = (agent: Agent): z.output<typeof agentDetails> => viewDetails(agent, activeSessions(deps, agent));
+  const details = (agent: Agent): z.output<typeof agentDetails> =>
+    viewDetails(agent, activeSessions(deps, agent), deps.clock.now());
   const show = async ({ organization, params }: NamedCall) => {
-    const agent = await directory.find(organization, params.agentName);
+    // Whoever deploys looks for what another replica has written a moment ago: what it was before would pass for done.
+    const agent = await directory.fresh(organization, params.agentName);
     if (agent === undefined) throw new Problem('ServiceNotFound');
     return details(agent);
   };
