@@ -137,6 +137,16 @@ export function isForbidden(error: unknown): error is KubeError {
   return error instanceof KubeError && error.code === 403;
 }
 
+/** Not permitted by the rules on who may do what, such as RBAC. Nothing but its words tells it from other refusals of that code. */
+export function isNotAuthorized(error: unknown): error is KubeError {
+  return isForbidden(error) && (error.status === undefined || /\bUser ".*" cannot /.test(error.status.message ?? ''));
+}
+
+/** Refused by a policy or a webhook of the cluster's, with whatever code that has chosen. Its words are for whoever wanted it. */
+export function isDenied(error: unknown): error is KubeError {
+  return error instanceof KubeError && /\bdenied (the )?request\b/.test(error.status?.message ?? '');
+}
+
 /** The resource version asked for has been compacted: list afresh. */
 export function isGone(error: unknown): boolean {
   return error instanceof KubeError && (error.code === 410 || error.reason === 'Expired' || error.reason === 'Gone');

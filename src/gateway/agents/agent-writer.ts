@@ -2,7 +2,7 @@ import type { Agent } from '../../api/agent.ts';
 import { agents as agentResource } from '../../api/resources.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import type { Clock } from '../../kube/clock.ts';
-import { isConflict, isForbidden, isInvalid, isNotFound, KubeError } from '../../kube/errors.ts';
+import { isConflict, isDenied, isInvalid, isNotFound, KubeError } from '../../kube/errors.ts';
 import { Problem } from '../problems.ts';
 import type { SecretSets } from '../secrets/secret-sets.ts';
 import type { AgentDirectory } from './agent-directory.ts';
@@ -109,8 +109,7 @@ function refusal(error: unknown): unknown {
     const what = `Somebody else owns what this would change: ${fields || text}. Change it there, or have them give it up.`;
     return new Problem('Conflict', { error: what, cause: error });
   }
-  if (isInvalid(error) || error.code === 400)
+  if ((isInvalid(error) || error.code === 400) && !isDenied(error))
     return new Problem('BadRequest', { error: `Invalid parameters: ${text}`, cause: error });
-  if (isForbidden(error)) return new Problem('Forbidden', { error: text, cause: error });
   return error;
 }

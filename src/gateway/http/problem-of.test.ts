@@ -25,6 +25,27 @@ describe('what the caller is told', () => {
     expect(JSON.stringify(body)).not.toMatch(/secret|hunter2|PATCH|%zz/);
   });
 
+  const worded = (code: number, reason: string, message: string): KubeError =>
+    new KubeError(message, { code, reason, outcome: 'refused', status: { code, reason, message } });
+
+  it('is how to give the gateway its rights, and not whose rights were asked for', () => {
+    const message =
+      'sessions.bullpen.dev is forbidden: User "system:serviceaccount:system:gateway" cannot create resource "sessions" in API group "bullpen.dev" in the namespace "calls"';
+    const { status, body } = problemOf(worded(403, 'Forbidden', message));
+    expect([status, body['error']]).toEqual([403, expect.stringContaining('bullpen org create NAMESPACE')]);
+    expect(JSON.stringify(body)).not.toContain('serviceaccount');
+  });
+
+  it.each([
+    [403, 'Forbidden', 'sessions.bullpen.dev "a" is forbidden: exceeded quota: few, requested: count/sessions=1'],
+    [403, 'Forbidden', 'sessions.bullpen.dev "a" is forbidden: unable to create new content in namespace b'],
+    [422, 'Invalid', `sessions "a" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`],
+    [400, 'BadRequest', 'admission webhook "w.example" denied the request: not on a Sunday'],
+  ])('is in the words of whoever refuses it, with code %i: %s, %s', (code, reason, message) => {
+    const { status, body } = problemOf(worded(code, reason, message));
+    expect([status, body['error']]).toEqual([403, `Kubernetes refuses it: ${message}`]);
+  });
+
   it('is what a handler has decided', () => {
     const problem = new Problem('AtCapacity');
     expect(problemOf(problem)).toBe(problem);

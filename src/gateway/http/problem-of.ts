@@ -1,4 +1,12 @@
-import { isConflict, isNotFound, isUnavailable, KubeError } from '../../kube/errors.ts';
+import {
+  isConflict,
+  isDenied,
+  isForbidden,
+  isNotFound,
+  isNotAuthorized,
+  isUnavailable,
+  KubeError,
+} from '../../kube/errors.ts';
 import { Problem } from '../problems.ts';
 
 /** When to come back after the API server did not answer. */
@@ -8,13 +16,19 @@ const RETRY_AFTER_SECONDS = 5;
 const NO_RIGHT =
   'The gateway may not do this in this namespace. Whoever administers the cluster makes it an organization: bullpen org create NAMESPACE';
 
+/** Characters of what Kubernetes says. */
+const MAX_WORDS = 1000;
+
 /** What the caller is told of an error, whatever was thrown: nothing that was not meant for them. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof KubeError) {
     const retry = { retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS, cause: error };
     if (isUnavailable(error)) return new Problem('Unavailable', retry);
-    if (error.code === 403) return new Problem('Forbidden', { error: NO_RIGHT, cause: error });
+    if (isNotAuthorized(error)) return new Problem('Forbidden', { error: NO_RIGHT, cause: error });
+    // A policy, a quota, or a namespace that is going: its words were written for whoever wanted this.
+    if (isDenied(error) || isForbidden(error))
+      return new Problem('Forbidden', { error: `Kubernetes refuses it: ${wordsOf(error)}`, cause: error });
     // What it was about is known to be there, or to have been: its namespace may not be, or not any more.
     if (isNotFound(error))
       return new Problem('NotFound', { error: 'It is not there, or its organization', cause: error });
@@ -25,4 +39,8 @@ export function problemOf(error: unknown): Problem {
   const status = (error as { status?: unknown } | undefined)?.status;
   if (status === 400) return new Problem('BadRequest', { error: 'The request cannot be read' });
   return new Problem('Internal', { cause: error });
+}
+
+function wordsOf({ status, reason }: KubeError): string {
+  return (status?.message ?? reason).slice(0, MAX_WORDS);
 }

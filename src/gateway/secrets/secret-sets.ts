@@ -1,6 +1,6 @@
 import { labels, managedBy } from '../../api/names.ts';
 import type { KubeApi } from '../../kube/api.ts';
-import { isAlreadyExists, isInvalid, isNotFound } from '../../kube/errors.ts';
+import { isAlreadyExists, isDenied, isInvalid, isNotFound } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import { configMaps, secrets } from '../../kube/resources.ts';
 import { Problem } from '../problems.ts';
@@ -39,6 +39,8 @@ export class SecretSets {
       return true;
     } catch (error) {
       if (isNotFound(error)) return false;
+      // A policy on who may change Secrets: there is one, then.
+      if (isDenied(error)) return true;
       throw error;
     }
   }
@@ -162,7 +164,7 @@ const words = { secret: 'regular secrets', imagePullSecret: 'image pull secrets'
 
 /** What Kubernetes does not take of a set is its size: all else has been looked at. */
 function refusal(error: unknown): unknown {
-  if (!isInvalid(error)) return error;
+  if (!isInvalid(error) || isDenied(error)) return error;
   return new Problem('BadRequest', {
     error: 'It would be too large: a set holds at most 1 MiB, and an organization only so many of them',
     cause: error,
