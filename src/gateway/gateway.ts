@@ -109,7 +109,7 @@ export function createGateway(deps: GatewayDeps): Express {
     organizations: {
       keys,
       writer: new KeyWriter({ api, keys: informers.keys.store }),
-      organizations: new Organizations({ api, tokens, served }),
+      organizations: new Organizations({ api, tokens, served, clock }),
     },
   });
   const document = openApiDocument(routes, version);

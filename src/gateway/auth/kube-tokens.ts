@@ -4,6 +4,7 @@ import type { KubeObject } from '../../kube/objects.ts';
 import type { Resource } from '../../kube/resources.ts';
 import { group } from '../../api/names.ts';
 import { hashOf } from '../../keys/api-key.ts';
+import { Answers } from './answers.ts';
 import type { TokenReviewer } from './authenticator.ts';
 import type { Principal } from './principal.ts';
 
@@ -45,36 +46,6 @@ const accessReviews: Resource<AccessReview> = {
 
 /** How long an answer of Kubernetes' holds: as long as the API server itself keeps one. */
 const KEEP_MS = 10_000;
-/** Answers that are kept at most: anybody may send any token. */
-const KEEP_COUNT = 1_000;
-
-/** What is asked of Kubernetes, and kept for moments: a command line asks several times in a second. */
-class Answers<T> {
-  readonly #clock: Clock;
-  readonly #kept = new Map<string, { until: number; answer: Promise<T> }>();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  /** @param admit throws where there is no answer yet and none is to be asked for */
-  async get(key: string, ask: () => Promise<T>, admit: () => void = () => undefined): Promise<T> {
-    const now = this.#clock.monotonic();
-    const kept = this.#kept.get(key);
-    if (kept !== undefined && kept.until > now) return await kept.answer;
-    admit();
-    const answer = ask();
-    this.#kept.delete(key);
-    this.#kept.set(key, { until: now + KEEP_MS, answer });
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= KEEP_COUNT) break;
-      this.#kept.delete(oldest);
-    }
-    // What failed is asked again.
-    answer.catch(() => this.#kept.delete(key));
-    return await answer;
-  }
-}
 
 /** Kubernetes' own users, by their tokens, with the rights that they have in Kubernetes: there is no other permission model. */
 export class KubeTokens implements TokenReviewer {
@@ -84,8 +55,8 @@ export class KubeTokens implements TokenReviewer {
 
   constructor({ api, clock }: { api: KubeApi; clock: Clock }) {
     this.#api = api;
-    this.#users = new Answers(clock);
-    this.#rights = new Answers(clock);
+    this.#users = new Answers({ clock, keepMs: KEEP_MS });
+    this.#rights = new Answers({ clock, keepMs: KEEP_MS });
   }
 
   async review(token: string, admit?: () => void): Promise<User | undefined> {
