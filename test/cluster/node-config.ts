@@ -106,6 +106,8 @@ export function kubeletConfig({ folder, network, cgroup, kubelet }: NodeConfigIn
     nodeStatusUpdateFrequency: '4s',
     // One image that does not exist must not hold up the start of others.
     serializeImagePulls: false,
+    // At its start a kubelet of 1.34 that looks after devices reads its own node while it makes it, and now and then dies of that.
+    featureGates: { DynamicResourceAllocation: false },
     resolvConf: join(folder, 'resolv.conf'),
     clusterDNS: [clusterDnsAddress],
     clusterDomain: 'cluster.local',
