@@ -23,12 +23,12 @@ export interface Tools {
   namespace: string;
   output: Output;
   clock: Clock;
-  /** Writes a line to standard output. */
-  print: (line: string) => void;
+  /** Writes a line to standard output; resolves when its reader has room for more. */
+  print: (line: string) => Promise<void>;
   /** Writes a line to standard error: what people read and programs do not. */
   note: (line: string) => void;
-  /** Aborted by Ctrl-C. */
-  signal: AbortSignal;
+  /** What Ctrl-C aborts, as soon as this was called; before, it ends the process on the spot. */
+  interrupted: () => AbortSignal;
   readFile: (path: string) => Promise<string>;
 }
 

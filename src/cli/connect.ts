@@ -8,7 +8,7 @@ import { CliError, type Options, type Output, type Tools } from './command.ts';
 /** Connects as kubectl would: by the kubeconfig, its current context and that context's namespace, unless options say otherwise. */
 export function connect(
   { options, output }: { options: Options; output: Output },
-  { userAgent, ...io }: Pick<Tools, 'print' | 'note' | 'signal'> & { userAgent: string },
+  { userAgent, ...io }: Pick<Tools, 'print' | 'note' | 'interrupted'> & { userAgent: string },
 ): Tools {
   const config = readKubeconfig(options['kubeconfig']);
   const { context, namespace } = options;

@@ -11,7 +11,7 @@ import { watchSession } from './watch-session.ts';
  *
  * @throws CliError that says why there is no log
  */
-export async function* readLog({ api, signal }: Tools, session: Session, follow = false): AsyncGenerator<LogLine> {
+export async function* readLog({ api, interrupted }: Tools, session: Session, follow = false): AsyncGenerator<LogLine> {
   const { name, namespace = '' } = session.metadata;
   const pod = session.status?.podName;
   if (pod === undefined) {
@@ -19,7 +19,7 @@ export async function* readLog({ api, signal }: Tools, session: Session, follow 
     throw new CliError(`Session ${name} has no pod${message === undefined ? '' : `: ${message}`}`);
   }
   try {
-    yield* api.podLog({ namespace, name: pod }, { container: agentContainer, follow, signal });
+    yield* api.podLog({ namespace, name: pod }, { container: agentContainer, follow, signal: interrupted() });
   } catch (error) {
     if (isNotFound(error))
       throw new CliError(
@@ -46,7 +46,7 @@ export async function* readLogToItsEnd(tools: Tools, session: Session): AsyncGen
 
 /** The Session as soon as this holds of it. One that is gone is over. */
 async function sessionWhen(
-  { api, signal }: Tools,
+  { api, interrupted }: Tools,
   session: Session,
   holds: (session: Session) => boolean,
 ): Promise<Session> {
@@ -58,5 +58,5 @@ async function sessionWhen(
     last = isGone ? { ...last, status: { ...last.status, phase: 'Ended' } } : now;
     return isGone || holds(last) ? last : undefined;
   };
-  return await watchSession(api, { namespace, name }, decide, signal);
+  return await watchSession(api, { namespace, name }, decide, interrupted());
 }

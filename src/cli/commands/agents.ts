@@ -1,6 +1,6 @@
 import type { Agent } from '../../api/agent.ts';
 import { agents } from '../../api/resources.ts';
-import { CliError, ofLists, ofValues, type Command } from '../command.ts';
+import { CliError, ofLists, ofValues, type Command, type Tools } from '../command.ts';
 import { ago, isData, render, type Column } from '../print.ts';
 
 function readyOf({ status }: Agent) {
@@ -32,7 +32,7 @@ export const agentsList: Command = {
     const { items } = await api.list(agents, all ? {} : { namespace });
     const where: Column<Agent>[] = all ? [{ name: 'Namespace', of: ({ metadata }) => metadata.namespace }] : [];
     if (items.length === 0 && !isData(output)) note(all ? 'No agents.' : `No agents in namespace ${namespace}.`);
-    else print(render(items, { output, resource: agents, columns: [...where, ...columns(clock.now())] }));
+    else await print(render(items, { output, resource: agents, columns: [...where, ...columns(clock.now())] }));
   },
 };
 
@@ -51,8 +51,9 @@ export const status: Command = {
       if (name !== undefined) throw new CliError(`There is no agent ${name} in namespace ${namespace}.`);
       if (!isData(output)) note(`No agents in namespace ${namespace}.`);
     }
-    if (isData(output)) print(render(items, { output, resource: agents, columns: [], single: name !== undefined }));
-    else for (const agent of items) tell(agent, print);
+    if (isData(output))
+      await print(render(items, { output, resource: agents, columns: [], single: name !== undefined }));
+    else for (const agent of items) await tell(agent, print);
     const bad = items.filter((agent) => !isReady(agent)).length;
     if (bad > 0) throw new CliError(`${bad} of ${items.length} agents are not ready.`);
   },
@@ -62,10 +63,10 @@ function isReady(agent: Agent): boolean {
   return readyOf(agent)?.status === 'True';
 }
 
-function tell(agent: Agent, print: (line: string) => void): void {
+async function tell(agent: Agent, print: Tools['print']): Promise<void> {
   const ready = readyOf(agent);
   const { activeSessions = 0, warm = 0 } = agent.status ?? {};
   const counts = `${activeSessions} active, ${warm} warm, at most ${String(agent.spec.scaling?.maxAgents)}`;
-  print(`${agent.metadata.name}: ${isReady(agent) ? 'ready' : 'NOT READY'} (${counts})`);
-  if (ready?.message !== undefined && ready.reason !== 'Ready') print(`  ${ready.reason}: ${ready.message}`);
+  await print(`${agent.metadata.name}: ${isReady(agent) ? 'ready' : 'NOT READY'} (${counts})`);
+  if (ready?.message !== undefined && ready.reason !== 'Ready') await print(`  ${ready.reason}: ${ready.message}`);
 }

@@ -30,17 +30,17 @@ export const doctor: Command = {
       ...(await organization(tools)),
     ];
     const { output, print } = tools;
-    if (isData(output)) print(encode(findings, output));
-    else for (const finding of findings) tell(finding, print);
+    if (isData(output)) await print(encode(findings, output));
+    else for (const finding of findings) await tell(finding, print);
     const bad = findings.filter(({ ok }) => ok === false).length;
     if (bad > 0) throw new CliError(`${bad} of ${findings.length} checks failed.`);
   },
 };
 
-function tell({ what, ok, hint }: Finding, print: (line: string) => void): void {
+async function tell({ what, ok, hint }: Finding, print: Tools['print']): Promise<void> {
   const marks = { true: 'ok  ', false: 'BAD ', unknown: '?   ' } as const;
-  print(`${marks[`${ok}`]} ${what}`);
-  if (hint !== undefined) print(`     ${hint}`);
+  await print(`${marks[`${ok}`]} ${what}`);
+  if (hint !== undefined) await print(`     ${hint}`);
 }
 
 async function kubernetes({ api }: Tools): Promise<Finding> {

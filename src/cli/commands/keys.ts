@@ -36,7 +36,7 @@ export const keysCreate: Command = {
     if (type === undefined) throw new CliError(`--type must be public, private or cli, not "${String(wanted)}"`, 2);
     const key = makeKey(type, randomBytes);
     const made = await api.create(apiKeys, namespace, apiKeyOf(key, type, displayName));
-    print(isData(output) ? encode({ name: made.metadata.name, namespace, type, key }, output) : key);
+    await print(isData(output) ? encode({ name: made.metadata.name, namespace, type, key }, output) : key);
     if (type !== 'Public') note('Keep it safe: it cannot be shown again.');
   },
 };
@@ -50,7 +50,7 @@ export const keysList: Command = {
   async run({ api, namespace, output, clock, print, note }) {
     const { items } = await api.list(apiKeys, { namespace });
     if (items.length === 0 && !isData(output)) note(`No keys in namespace ${namespace}.`);
-    else print(render(items, { output, resource: apiKeys, columns: columns(clock.now()) }));
+    else await print(render(items, { output, resource: apiKeys, columns: columns(clock.now()) }));
   },
 };
 
@@ -69,6 +69,6 @@ export const keysRevoke: Command = {
         throw new CliError(`There is no key ${name} in namespace ${namespace}: see bullpen keys list`);
       throw error;
     }
-    print(output === '' ? `apikey.bullpen.dev/${name} revoked` : renderOne(revoked, output, apiKeys));
+    await print(output === '' ? `apikey.bullpen.dev/${name} revoked` : renderOne(revoked, output, apiKeys));
   },
 };

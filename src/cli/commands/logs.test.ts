@@ -129,6 +129,19 @@ describe('bullpen logs -f', () => {
   });
 });
 
+it('bullpen logs takes no more than its reader does', async () => {
+  const letGo = bed.stall();
+  const ran = bed.run('logs', 'call');
+  await found({ phase: 'Running', podName: 'pod-1', startedAt });
+  const log = await next(logOf('pod-1'));
+  await log.send(['one', 'two', 'three'].map(line).join(''));
+  log.end();
+  await vi.waitFor(() => expect(bed.lines).not.toEqual([]));
+  expect(bed.lines).toEqual(['one']);
+  letGo();
+  expect(await ran).toMatchObject({ code: 0, stdout: 'one\ntwo\nthree' });
+});
+
 it('bullpen logs does not wait', async () => {
   const ran = bed.run('logs', 'call');
   await found({ phase: 'Starting', podName: 'pod-1' });

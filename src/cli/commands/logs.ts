@@ -13,14 +13,14 @@ export const logs: Command = {
   },
   outputs: [],
   async run(tools, args, options) {
-    const { print, note, signal } = tools;
+    const { print, note, interrupted } = tools;
     const session = await findSession(tools, args, options);
     const log = options['follow'] === true ? readLogToItsEnd(tools, session) : readLog(tools, session);
     try {
       for await (const { timestamp, text } of log)
-        print(options['timestamps'] === true ? `${timestamp} ${text}` : text);
+        await print(options['timestamps'] === true ? `${timestamp} ${text}` : text);
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!interrupted().aborted) throw error;
       note('');
     }
   },

@@ -24,7 +24,7 @@ export const orgCreate: Command = {
   async run(tools, [name = '']) {
     const { api, output, print, note } = tools;
     // With -o, standard output is for the object alone.
-    const tell = output === '' ? print : note;
+    const tell = async (line: string): Promise<void> => (output === '' ? await print(line) : note(line));
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
       throw new CliError(
         `"${name}" cannot be the name of a namespace: lowercase letters, digits and '-', at most 63`,
@@ -34,16 +34,16 @@ export const orgCreate: Command = {
     let made;
     try {
       made = await api.create(namespaces, undefined, { metadata: { name, labels: own } } as never);
-      tell(`namespace/${name} created`);
+      await tell(`namespace/${name} created`);
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
       made = await api.patch(namespaces, { name }, { type: 'merge', body: { metadata: { labels: own } } });
-      tell(`namespace/${name} is an organization`);
+      await tell(`namespace/${name} is an organization`);
     }
     const gateways = await listGateways(api);
     if (gateways.length === 0) note('No gateway is installed: run this again when there is one.');
     for (const gateway of gateways) await bind({ ...tools, print: tell }, name, gateway);
-    if (output !== '') print(renderOne(made, output, namespaces));
+    if (output !== '') await print(renderOne(made, output, namespaces));
   },
 };
 
@@ -65,7 +65,7 @@ async function bind({ api, print, note }: Tools, namespace: string, gateway: Gat
   };
   try {
     await api.create(roleBindings, namespace, binding);
-    print(`rolebinding/${organization} created`);
+    await print(`rolebinding/${organization} created`);
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }

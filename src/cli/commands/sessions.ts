@@ -41,7 +41,7 @@ export const sessionsList: Command = {
       .sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
     const where: Column<Session>[] = all ? [{ name: 'Namespace', of: ({ metadata }) => metadata.namespace }] : [];
     if (wanted.length === 0 && !isData(output)) note('No sessions.');
-    else print(render(wanted, { output, resource: sessions, columns: [...where, ...columns(clock.now())] }));
+    else await print(render(wanted, { output, resource: sessions, columns: [...where, ...columns(clock.now())] }));
   },
 };
 
@@ -57,7 +57,7 @@ export const stop: Command = {
     const { name, uid } = session.metadata;
     const body = { metadata: { uid }, spec: { stop: true } };
     const told = await api.patch(sessions, { namespace, name }, { type: 'merge', body });
-    print(output === '' ? `session.bullpen.dev/${name} is told to stop` : renderOne(told, output, sessions));
+    await print(output === '' ? `session.bullpen.dev/${name} is told to stop` : renderOne(told, output, sessions));
   },
 };
 

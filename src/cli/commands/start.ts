@@ -31,14 +31,14 @@ export const start: Command = {
     const name = typeof options['name'] === 'string' ? options['name'] : randomUUID();
     const session = await create(tools, agent, name, body);
     const wait = options['no-wait'] !== true;
-    const started = wait ? await watchSession(api, { namespace, name }, isDecided, tools.signal) : session;
+    const started = wait ? await watchSession(api, { namespace, name }, isDecided, tools.interrupted()) : session;
     if (wait) await dropBodySecret(api, started);
     if (output !== '') {
-      print(renderOne(started, output, sessions));
+      await print(renderOne(started, output, sessions));
       return;
     }
     const { startKind = '', podName } = started.status ?? {};
-    print(sessionId(started.metadata));
+    await print(sessionId(started.metadata));
     if (podName !== undefined)
       note(`${startKind.toLowerCase()} start on pod ${podName}; its log: bullpen logs ${name} -f`);
   },

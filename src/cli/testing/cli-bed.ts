@@ -16,7 +16,8 @@ export interface Ran {
 export class CliBed {
   readonly server = new ScriptedServer();
   #client: KubeClient | undefined;
-  #stop = new AbortController();
+  readonly #stop = new AbortController();
+  #reader: Promise<void> | undefined;
   /** Lines of standard output, as they come. */
   readonly lines: string[] = [];
   readonly #notes: string[] = [];
@@ -36,6 +37,13 @@ export class CliBed {
     await this.server.close();
   }
 
+  /** Holds up what is printed from now on: its reader takes nothing until the result is called. */
+  stall(): () => void {
+    let letGo = (): void => undefined;
+    this.#reader = new Promise((resolve) => (letGo = resolve));
+    return () => letGo();
+  }
+
   /** As Ctrl-C does. */
   interrupt(): void {
     this.#stop.abort();
@@ -52,9 +60,12 @@ export class CliBed {
       namespace: 'calls',
       output: parsed.output,
       clock: new FakeClock(),
-      print: (line: string): void => void this.lines.push(line),
+      print: async (line: string) => {
+        this.lines.push(line);
+        await this.#reader;
+      },
       note,
-      signal: this.#stop.signal,
+      interrupted: () => this.#stop.signal,
       readFile: () => Promise.reject(new Error('there are no files')),
     };
     const code = await runCommand(parsed, () => Promise.resolve(tools), note);
