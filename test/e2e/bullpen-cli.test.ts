@@ -67,7 +67,9 @@ describe.concurrent('bullpen start', () => {
     expect(stdout).toContain(`session ${id}\n`);
     expect(stdout).toContain(`body ${Buffer.byteLength(body)} ${digest}\n`);
     // A long one was in a Secret for as long as it had to be.
-    await kube.gone(secrets, `${id}-body`);
+    const { bodyFrom } = session.spec;
+    expect(bodyFrom === undefined).toBe(how !== 'long');
+    if (bodyFrom !== undefined) await kube.gone(secrets, bodyFrom.secretKeyRef.name);
   });
 
   it('says why there is no session, and what to look at', async () => {

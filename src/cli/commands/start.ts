@@ -4,13 +4,12 @@ import { apiVersion } from '../../api/names.ts';
 import { sessions } from '../../api/resources.ts';
 import type { RejectReason } from '../../api/reasons.ts';
 import type { Session, SessionSpec } from '../../api/session.ts';
-import { isInvalid } from '../../kube/errors.ts';
+import { isInvalid, isOutcomeUnknown } from '../../kube/errors.ts';
 import type { NewObject } from '../../kube/objects.ts';
-import { secrets } from '../../kube/resources.ts';
-import { bodyFrom } from '../../pods/body-secret.ts';
 import { sessionId } from '../../pods/names.ts';
-import { createBodySecret, dropBodySecret, ownBodySecret } from '../body-secret.ts';
+import { createWithSecret, dropBodySecret } from '../body-secret.ts';
 import { CliError, ofObjects, type Command, type Options, type Tools } from '../command.ts';
+import { explain } from '../explain.ts';
 import { renderOne } from '../print.ts';
 import { watchSession } from '../watch-session.ts';
 
@@ -26,21 +25,20 @@ export const start: Command = {
   },
   outputs: ofObjects,
   async run(tools, [agent = ''], options) {
-    const { api, namespace, output, print, note } = tools;
+    const { output, print, note, interrupted } = tools;
     const body = await dataOf(tools, options);
     const name = typeof options['name'] === 'string' ? options['name'] : randomUUID();
-    const session = await create(tools, agent, name, body);
-    const wait = options['no-wait'] !== true;
-    const started = wait ? await watchSession(api, { namespace, name }, isDecided, tools.interrupted()) : session;
-    if (wait) await dropBodySecret(api, started);
-    if (output !== '') {
-      await print(renderOne(started, output, sessions));
-      return;
-    }
-    const { startKind = '', podName } = started.status ?? {};
-    await print(sessionId(started.metadata));
-    if (podName !== undefined)
+    // Whoever breaks off what comes now is told what there is.
+    interrupted();
+    const made = await create(tools, agent, name, body);
+    const isAwaited = options['no-wait'] !== true;
+    const session = isAwaited ? await untilItRuns(tools, made) : made;
+    await print(output === '' ? sessionId(session.metadata) : renderOne(session, output, sessions));
+    const { startKind = '', podName } = session.status ?? {};
+    if (output === '' && podName !== undefined)
       note(`${startKind.toLowerCase()} start on pod ${podName}; its log: bullpen logs ${name} -f`);
+    // It runs, whatever becomes of this.
+    if (isAwaited) await dropBodySecret(tools, session);
   },
 };
 
@@ -89,23 +87,9 @@ function checked(text: string, where: string): string {
 
 /** A body that is short is in the Session, where whoever may read Sessions reads it; a longer one in a Secret. */
 async function create(tools: Tools, agent: string, name: string, body: string | undefined): Promise<Session> {
-  if (body === undefined || Array.from(body).length <= sessionLimits.bodyCharacters)
-    return await createSession(tools, name, { agent, ...(body !== undefined && { body }) });
-  const { api, namespace, note } = tools;
-  const secret = { namespace, name: `${name}-body` };
-  await createBodySecret(api, secret, body);
-  let session;
-  try {
-    session = await createSession(tools, name, { agent, ...bodyFrom(secret.name) });
-  } catch (error) {
-    await api.delete(secrets, secret).catch(() => note(`The Secret ${secret.name} is left over: delete it.`));
-    throw error;
-  }
-  // The session is on its way: that the Secret may stay is no reason to say that there is none.
-  await ownBodySecret(api, secret, session).catch((error: unknown) =>
-    note(`The Secret ${secret.name} does not go with its session: ${(error as Error).message}`),
-  );
-  return session;
+  if (body === undefined) return await createSession(tools, name, { agent });
+  if (Array.from(body).length <= sessionLimits.bodyCharacters) return await createSession(tools, name, { agent, body });
+  return await createWithSecret(tools, { name, body }, (spec) => createSession(tools, name, { agent, ...spec }));
 }
 
 async function createSession({ api, namespace }: Tools, name: string, spec: SessionSpec): Promise<Session> {
@@ -113,7 +97,23 @@ async function createSession({ api, namespace }: Tools, name: string, spec: Sess
   try {
     return await api.create(sessions, namespace, wanted);
   } catch (error) {
-    if (isInvalid(error)) throw new CliError((error as Error).message, 2);
-    throw error;
+    if (isInvalid(error)) throw new CliError(explain(error), 2);
+    if (!isOutcomeUnknown(error)) throw error;
+    throw new CliError(
+      `Whether session ${name} was made is not known: bullpen stop ${name} ends it where it was.\n${explain(error)}`,
+    );
+  }
+}
+
+/** What has become of a session that was made, and goes on whatever becomes of this command. */
+async function untilItRuns({ api, interrupted }: Tools, session: Session): Promise<Session> {
+  const { name, namespace = '' } = session.metadata;
+  try {
+    return await watchSession(api, { namespace, name }, isDecided, interrupted());
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    const stop = `bullpen stop ${name} ends it.`;
+    if (interrupted().aborted) throw new CliError(`Session ${name} was made, and goes on: ${stop}`, 130);
+    throw new CliError(`Session ${name} was made, and whether it runs is not known: ${stop}\n${explain(error)}`);
   }
 }
