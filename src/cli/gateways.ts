@@ -28,9 +28,22 @@ export const roleBindings: Resource<RoleBinding> = {
   namespaced: true,
 };
 
-export async function listGateways(api: KubeApi): Promise<Gateway[]> {
-  const labelSelector = 'app.kubernetes.io/part-of=bullpen,app.kubernetes.io/component=gateway';
-  return (await api.list(deployments, { labelSelector })).items;
+const component = 'app.kubernetes.io/component';
+
+/** What of Bullpen is installed in a cluster, by however many releases. */
+export interface Installed {
+  gateways: Gateway[];
+  /** Namespaces of Bullpen's own. The controllers' keys are there, so none may be an organization. */
+  homes: string[];
+}
+
+export async function findInstalled(api: KubeApi): Promise<Installed> {
+  const labelSelector = `app.kubernetes.io/part-of=bullpen,${component} in (controller,gateway)`;
+  const { items } = await api.list(deployments, { labelSelector });
+  return {
+    gateways: items.filter(({ metadata }) => metadata.labels?.[component] === 'gateway'),
+    homes: [...new Set(items.map(({ metadata }) => metadata.namespace ?? ''))],
+  };
 }
 
 /** Name of the role of what a gateway does in an organization, and of the RoleBinding there. */

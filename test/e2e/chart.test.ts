@@ -2,9 +2,10 @@ import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { labels } from '../../src/api/names.ts';
 import { agents, sessions } from '../../src/api/resources.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
-import { leases, networkPolicies, podDisruptionBudgets, pods, secrets } from '../../src/kube/resources.ts';
+import { leases, namespaces, networkPolicies, podDisruptionBudgets, pods, secrets } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { connectCluster } from '../cluster/vitest-setup.ts';
 import { BullpenCli } from '../support/bullpen-cli.ts';
@@ -14,6 +15,7 @@ import { TestKube } from '../support/kube.ts';
 /** The chart on a real node, from install to uninstall, in the order in which its owner would do things. */
 const SYSTEM = 'e2e-chart-system';
 const NAMESPACE = 'e2e-chart';
+const OTHER = 'e2e-chart-other';
 const CHART = 'charts/bullpen';
 const POLITE = `trap 'echo goodbye; exit 0' TERM; echo hello; while :; do sleep 0.1; done`;
 
@@ -86,6 +88,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await kube?.close();
   await system?.close();
+  await cluster.kubectl(['delete', 'namespace', OTHER, '--wait=false', '--ignore-not-found']);
 });
 
 describe('the chart', () => {
@@ -119,11 +122,19 @@ describe('the chart', () => {
     expect(stdout).toMatch(/^ok {3}agent echo is ready$/m);
     const served = await cli.run(['org', 'create', NAMESPACE]);
     expect(served).toEqual({ code: 0, stdout: `namespace/${NAMESPACE} is an organization\n`, stderr: '' });
-    const other = await cli.run(['org', 'create', SYSTEM]);
+    const other = await cli.run(['org', 'create', OTHER]);
     expect(other).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining(`add ${SYSTEM} to watch.namespaces`) as string,
+      stderr: expect.stringContaining(`add ${OTHER} to watch.namespaces`) as string,
     });
+  });
+
+  it('keeps its own namespace from becoming an organization', async () => {
+    const cli = new BullpenCli({ cluster, namespace: NAMESPACE });
+    const own = await cli.run(['org', 'create', SYSTEM]);
+    expect(own).toMatchObject({ code: 2, stderr: expect.stringContaining("controller's keys") as string });
+    const { metadata } = await system.api.get(namespaces, { name: SYSTEM });
+    expect(metadata.labels).not.toHaveProperty([labels.organization]);
   });
 
   it('is upgraded, CRDs and all, while a session runs: the session does not notice', async () => {

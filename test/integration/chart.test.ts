@@ -215,11 +215,21 @@ describe('values', () => {
     expect(titles(manifests).join('\n')).not.toContain('-release');
   });
 
+  test('watch.namespaces may hold the namespace of the release where there is no gateway', async () => {
+    const manifests = await render(cluster, { watch: { namespaces: ['bullpen-system'] }, gateway: { enabled: false } });
+    expect(titles(manifests)).toContain('Role bullpen-system/bullpen-controller');
+  });
+
   test.each<[string, Values, string]>([
     ['an unknown value', { sessionPod: {} }, "'sessionPod' not allowed"],
     ['an unknown value deep inside', { sessionPods: { allowEverything: true } }, "'allowEverything' not allowed"],
     ['a text for a switch', { crds: { install: 'yes' } }, 'want boolean'],
     ['a wildcard for a namespace', { watch: { namespaces: ['*'] } }, '/watch/namespaces/0'],
+    [
+      'the namespace of the release as an organization',
+      { watch: { namespaces: ['calls', 'bullpen-system'] } },
+      'watch.namespaces must not hold bullpen-system, the namespace of the release',
+    ],
     ['an environment variable of ours', { controller: { env: [{ name: 'BULLPEN_CONFIG', value: '{}' }] } }, '/env/0'],
     ['no name for an account that exists', { serviceAccount: { create: false } }, 'serviceAccount.name must name'],
   ])('%s is refused', async (_, values, words) => {

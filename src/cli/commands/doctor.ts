@@ -4,6 +4,7 @@ import { pods as podResource, type Resource } from '../../kube/resources.ts';
 import { isReady } from '../../pods/pod-facts.ts';
 import { CliError, ofValues, type Command, type Tools } from '../command.ts';
 import { organization } from '../doctor/organization.ts';
+import { ownNamespaces } from '../doctor/own-namespace.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { encode, isData } from '../print.ts';
 
@@ -28,6 +29,7 @@ export const doctor: Command = {
       ...(await programs(tools)),
       ...(await ofAgents(tools)),
       ...(await organization(tools)),
+      ...(await ownNamespaces(tools)),
     ];
     const { output, print } = tools;
     if (isData(output)) await print(encode(findings, output));

@@ -4,7 +4,7 @@ import { isAlreadyExists, isForbidden } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import { namespaces, type Resource } from '../../kube/resources.ts';
 import { CliError, ofObjects, type Command, type Tools } from '../command.ts';
-import { listGateways, organizationRole, roleBindings, type Gateway } from '../gateways.ts';
+import { findInstalled, organizationRole, roleBindings, type Gateway } from '../gateways.ts';
 import { renderOne } from '../print.ts';
 
 const clusterRoles: Resource = {
@@ -14,6 +14,9 @@ const clusterRoles: Resource = {
   kind: 'ClusterRole',
   namespaced: false,
 };
+
+/** What to do instead. */
+const OTHER = 'Take another one: bullpen org create calls';
 
 export const orgCreate: Command = {
   name: 'org create',
@@ -30,6 +33,17 @@ export const orgCreate: Command = {
         `"${name}" cannot be the name of a namespace: lowercase letters, digits and '-', at most 63`,
         2,
       );
+    if (name.startsWith('kube-'))
+      throw new CliError(
+        `Namespaces that begin with "kube-" are Kubernetes' own, and whoever has a key of one could run anything in it. ${OTHER}`,
+        2,
+      );
+    const { gateways, homes } = await findInstalled(api);
+    if (homes.includes(name))
+      throw new CliError(
+        `Bullpen itself is in namespace ${name}: a gateway that serves it could change the controller's keys. ${OTHER}`,
+        2,
+      );
     const own = { [labels.organization]: '' };
     let made;
     try {
@@ -40,7 +54,6 @@ export const orgCreate: Command = {
       made = await api.patch(namespaces, { name }, { type: 'merge', body: { metadata: { labels: own } } });
       await tell(`namespace/${name} is an organization`);
     }
-    const gateways = await listGateways(api);
     if (gateways.length === 0) note('No gateway is installed: run this again when there is one.');
     for (const gateway of gateways) await bind({ ...tools, print: tell }, name, gateway);
     if (output !== '') await print(renderOne(made, output, namespaces));

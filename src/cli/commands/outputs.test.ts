@@ -57,7 +57,7 @@ describe('a command that changes an object', () => {
   it.each([
     ['stop', ['stop', 'call'], [answer(session), answer(session)], 'session.bullpen.dev/call', 'Session'],
     ['keys revoke', ['keys', 'revoke', 'key'], [answer(key)], 'apikey.bullpen.dev/key', 'ApiKey'],
-    ['org create', ['org', 'create', 'team'], [answer(team), list()], 'namespace/team', 'Namespace'],
+    ['org create', ['org', 'create', 'team'], [list(), answer(team)], 'namespace/team', 'Namespace'],
   ])('prints it, as kubectl does: %s', async (_, argv, answers, name, kind) => {
     const named = await run([...argv, '-o', 'name'], ...answers);
     expect(named).toMatchObject({ code: 0, stdout: name });

@@ -4,7 +4,9 @@ import { CliBed, type Ran } from '../testing/cli-bed.ts';
 
 const OURS = '/apis/bullpen.dev/v1alpha1/namespaces/calls';
 const BINDING = 'GET /apis/rbac.authorization.k8s.io/v1/namespaces/calls/rolebindings/gateway-organization';
+const OWN_BINDING = BINDING.replace('calls', 'system');
 const NAMESPACE = 'GET /api/v1/namespaces/calls';
+const COMPONENT = 'app.kubernetes.io/component';
 const GATEWAYS = 'GET /apis/apps/v1/deployments';
 
 let bed: CliBed;
@@ -16,9 +18,9 @@ afterEach(() => bed.close());
 
 const bound = (kind: string) => ({ roleRef: { kind, name: 'gateway-organization' } });
 const labelled = (own: Record<string, string>) => ({ metadata: { name: 'calls', labels: own } });
-const listOf = (...names: string[]) => ({
+const listOf = (name?: string, { namespace = 'system' } = {}) => ({
   metadata: { resourceVersion: '5' },
-  items: names.map((name) => ({ metadata: { name, namespace: 'system' } })),
+  items: name === undefined ? [] : [{ metadata: { name, namespace, labels: { [COMPONENT]: name } } }],
 });
 
 /** Runs the doctor in a cluster in which there is this; all else is empty. A number is the code of a refusal. */
@@ -28,6 +30,7 @@ async function doctor(there: Record<string, object | number>, ...options: string
   const all: Record<string, object | number> = {
     'GET /version': { minor: '35', gitVersion: 'v1.35.0' },
     [BINDING]: 404,
+    [OWN_BINDING]: 404,
     [GATEWAYS]: listOf('gateway'),
     ...there,
   };
@@ -78,6 +81,32 @@ describe('bullpen doctor, of a namespace without keys', () => {
 
   it('asks for nothing where there are no agents either', async () => {
     expect((await doctor({})).stdout).not.toContain('organization');
+  });
+});
+
+describe("bullpen doctor, of Bullpen's own namespace", () => {
+  const what = "gateway gateway can change nothing in Bullpen's own namespace system";
+
+  it('is content where the gateway is kept out of it', async () => {
+    expect((await doctor({})).stdout).toMatch(new RegExp(`^ok {3}${what}$`, 'm'));
+  });
+
+  it('says how to get the gateway out of it', async () => {
+    const { code, stdout } = await doctor({ [OWN_BINDING]: bound('ClusterRole') });
+    expect(code).toBe(1);
+    expect(stdout).toContain(`BAD  ${what}\n`);
+    expect(stdout).toContain('kubectl -n system delete rolebinding gateway-organization');
+  });
+
+  it('does not ask for it to be made an organization', async () => {
+    const { stdout } = await doctor({ ...keys, [GATEWAYS]: listOf('gateway', { namespace: 'calls' }) });
+    expect(stdout).not.toContain('bullpen org create calls');
+    expect(stdout).toContain("It is Bullpen's own");
+  });
+
+  it('says nothing to who may not see where Bullpen is', async () => {
+    const { stdout } = await doctor({ [GATEWAYS]: 403 });
+    expect(stdout).not.toContain('own namespace');
   });
 });
 

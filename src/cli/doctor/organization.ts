@@ -5,7 +5,7 @@ import { isForbidden, KubeError } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import { namespaces, type Resource } from '../../kube/resources.ts';
 import type { Tools } from '../command.ts';
-import { listGateways, organizationRole, roleBindings, type Gateway } from '../gateways.ts';
+import { findInstalled, organizationRole, roleBindings, type Gateway } from '../gateways.ts';
 import type { Finding } from './finding.ts';
 
 /** Whether the gateways, where there are any, serve the namespace. Nobody asks of one in which there is nothing to serve. */
@@ -14,9 +14,13 @@ export async function organization({ api, namespace }: Tools): Promise<Finding[]
   if (!hasAgents && !hasKeys) return [];
   const what = `namespace ${namespace} is an organization of the REST API`;
   try {
-    const gateways = await listGateways(api);
+    const { gateways, homes } = await findInstalled(api);
     const served = await Promise.all(gateways.map((gateway) => isServed(api, namespace, gateway)));
     if (served.length === 0) return [];
+    if (homes.includes(namespace))
+      return [
+        { what, ok: 'unknown', hint: "It is Bullpen's own, and must be none: put agents and keys into another." },
+      ];
     if (!served.includes(false)) return [{ what, ok: true }];
     const hint = `Its agents cannot be used over REST: bullpen org create ${namespace}`;
     // Without keys it may be meant so: sessions are started in other ways, too.
