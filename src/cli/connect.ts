@@ -22,7 +22,7 @@ export function connect(
   return {
     ...io,
     api: KubeClient.fromKubeConfig(config, settings),
-    namespace: typeof namespace === 'string' ? namespace : (current.namespace ?? 'default'),
+    namespace: typeof namespace === 'string' ? namespace : current.namespace || 'default',
     output,
     clock: systemClock,
     readFile: async (path) => (path === '-' ? await text(process.stdin) : await readFile(path, 'utf8')),

@@ -15,6 +15,16 @@ it.each([
     /ECONNREFUSED\n.*--context/,
   ],
   [
+    'with several addresses that cannot be reached',
+    clientError(WHAT, 'ConnectFailed', 'refused', Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })),
+    /ECONNREFUSED\n.*--context/,
+  ],
+  [
+    'that is none',
+    clientError(WHAT, 'InvalidAnswer', 'unknown', new SyntaxError('Unexpected token <')),
+    /not speak as Kubernetes does: Unexpected token <\n.*--context/,
+  ],
+  [
     'that does not answer in time',
     clientError(WHAT, 'DeadlineExceeded', 'unknown'),
     /does not answer: DeadlineExceeded\n/,

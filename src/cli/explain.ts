@@ -7,6 +7,9 @@ export function explain(error: unknown): string {
   return hint === undefined ? text : `${text}\n${hint}`;
 }
 
+const OTHER_CLUSTER =
+  'Is the context the right one? kubectl config current-context. Options --kubeconfig and --context take another.';
+
 function describe(error: KubeError): { text: string; hint?: string } {
   const said = error.status?.message;
   switch (error.reason) {
@@ -15,7 +18,12 @@ function describe(error: KubeError): { text: string; hint?: string } {
     case 'DeadlineExceeded':
       return {
         text: `The cluster does not answer: ${causeOf(error)}`,
-        hint: 'Is the context the right one? kubectl config current-context. Options --kubeconfig and --context take another.',
+        hint: OTHER_CLUSTER,
+      };
+    case 'InvalidAnswer':
+      return {
+        text: `What answers there does not speak as Kubernetes does: ${causeOf(error)}`,
+        hint: OTHER_CLUSTER,
       };
     case 'NoCredentials':
       return {
@@ -47,5 +55,7 @@ function describe(error: KubeError): { text: string; hint?: string } {
 }
 
 function causeOf({ cause, reason }: KubeError): string {
-  return cause instanceof Error && cause.message !== '' ? cause.message : reason;
+  if (!(cause instanceof Error)) return reason;
+  // That of a host with several addresses has no message.
+  return cause.message || (cause as NodeJS.ErrnoException).code || reason;
 }

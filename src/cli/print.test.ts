@@ -29,6 +29,11 @@ describe('a table', () => {
       'NAME          AGE\na-long-name   <none>\nb             <none>',
     );
   });
+
+  it('may have more rows than a function takes arguments', () => {
+    const rows = Array.from({ length: 300_000 }, (_, index) => index);
+    expect(table(rows, [{ name: 'N', of: (row) => row }]).split('\n')).toHaveLength(300_001);
+  });
 });
 
 it.each([

@@ -72,7 +72,8 @@ export function table<T>(items: readonly T[], columns: readonly Column<T>[]): st
     columns.map(({ name }) => name.toUpperCase()),
     ...items.map((item) => columns.map(({ of }) => String(of(item) ?? '') || '<none>')),
   ];
-  const widths = columns.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+  // Not Math.max(...rows): there may be more of them than a call takes arguments.
+  const widths = columns.map((_, index) => rows.reduce((width, row) => Math.max(width, row[index]?.length ?? 0), 0));
   return rows
     .map((row) =>
       row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('   '),

@@ -4,6 +4,7 @@ import { isNotFound, KubeError } from '../kube/errors.ts';
 import type { LogLine } from '../kube/log-lines.ts';
 import { followLog } from '../pods/follow-log.ts';
 import { CliError, type Tools } from './command.ts';
+import { explain } from './explain.ts';
 import { watchSession } from './watch-session.ts';
 
 /**
@@ -26,7 +27,7 @@ export async function* readLog({ api, interrupted }: Tools, session: Session, fo
         `Pod ${pod} of session ${name} is gone, and its log with it: spec.retention of the Agent says how long they stay`,
       );
     if (error instanceof KubeError && error.code === 400)
-      throw new CliError(`The agent of session ${name} has not begun to write: ${error.message}`);
+      throw new CliError(`The agent of session ${name} has not begun to write: ${explain(error)}`);
     throw error;
   }
 }

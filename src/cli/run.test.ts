@@ -46,6 +46,18 @@ describe('a command line', () => {
     });
   });
 
+  it.each([
+    [['stop', ''], 'SESSION'],
+    [['-n', '', 'stop', 'call'], '--namespace'],
+    [['logs', '--session='], '--session'],
+  ])('with an empty word, as of a variable that is not set, is told which: %j', (argv, what) => {
+    expect(parse(...argv)).toMatchObject({
+      kind: 'help',
+      exitCode: 2,
+      text: expect.stringMatching(new RegExp(`^${what} has no value\\.\n\nusage: bullpen `)) as string,
+    });
+  });
+
   it('says which ways to print a command has', () => {
     expect(parse('keys', 'create', 'app', '-o', 'wide')).toMatchObject({
       text: expect.stringMatching(

@@ -48,10 +48,18 @@ export function parseCommandLine(commands: readonly Command[], argv: readonly st
   }
   const options = parsed.values as Record<string, string | boolean | undefined>;
   if (options['help'] === true) return { kind: 'help', text: usage(command), exitCode: 0 };
+  const empty = Object.entries(options).find(([, value]) => value === '')?.[0];
+  if (empty !== undefined) return { kind: 'help', text: `--${empty} has no value.\n\n${usage(command)}`, exitCode: 2 };
   const args = parsed.positionals.slice(command.name.split(' ').length);
   const least = command.args.filter((arg) => !arg.endsWith('?')).length;
   if (args.length < least || args.length > command.args.length)
     return { kind: 'help', text: usage(command), exitCode: 2 };
+  // A variable of the shell that is not set, most of the time.
+  const nameless = args.indexOf('');
+  if (nameless >= 0) {
+    const what = (command.args[nameless] ?? '').replace('?', '');
+    return { kind: 'help', text: `${what} has no value.\n\n${usage(command)}`, exitCode: 2 };
+  }
   const output = options['output'] ?? '';
   if (output !== '' && !(command.outputs as readonly unknown[]).includes(output)) {
     const wrong = `--output of bullpen ${command.name} must be ${anyOf(command.outputs)}, not "${String(output)}".`;

@@ -31,7 +31,8 @@ export const keysCreate: Command = {
   // With a name alone, the key would be lost.
   outputs: ofValues,
   async run({ api, namespace, output, print, note }, [displayName = ''], options) {
-    const wanted = options['cli'] === true ? 'cli' : (options['type'] ?? 'public');
+    const wanted = options['type'] ?? (options['cli'] === true ? 'cli' : 'public');
+    if (options['cli'] === true && wanted !== 'cli') throw new CliError('Give one of --cli and --type.', 2);
     const type = types[String(wanted)];
     if (type === undefined) throw new CliError(`--type must be public, private or cli, not "${String(wanted)}"`, 2);
     const key = makeKey(type, randomBytes);

@@ -42,6 +42,12 @@ describe('bullpen keys create', () => {
     expect(stderr).toContain('cannot be shown again');
   });
 
+  it('makes no key where it is told of two types', async () => {
+    const { code, stderr } = await run(['keys', 'create', 'app', '--cli', '--type', 'public']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: 'Give one of --cli and --type.' });
+    expect(bed.server.untaken).toEqual([]);
+  });
+
   it.each(['name', 'wide'])('makes no key that -o %s would lose', async (format) => {
     const { code, stderr } = await run(['keys', 'create', 'app', '--cli', '-o', format]);
     expect(code).toBe(2);
