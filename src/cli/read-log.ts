@@ -46,11 +46,7 @@ export async function* readLogToItsEnd(tools: Tools, session: Session): AsyncGen
 }
 
 /** The Session as soon as this holds of it. One that is gone is over. */
-async function sessionWhen(
-  { api, interrupted }: Tools,
-  session: Session,
-  holds: (session: Session) => boolean,
-): Promise<Session> {
+async function sessionWhen(tools: Tools, session: Session, holds: (session: Session) => boolean): Promise<Session> {
   const { name, namespace = '', uid } = session.metadata;
   let last = session;
   const decide = (now: Session | undefined): Session | undefined => {
@@ -59,5 +55,5 @@ async function sessionWhen(
     last = isGone ? { ...last, status: { ...last.status, phase: 'Ended' } } : now;
     return isGone || holds(last) ? last : undefined;
   };
-  return await watchSession(api, { namespace, name }, decide, interrupted());
+  return await watchSession(tools, { namespace, name }, decide);
 }

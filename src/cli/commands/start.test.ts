@@ -170,6 +170,17 @@ describe('a session that was made', () => {
     expect(stderr).toMatch(/^Session call was made, and whether it runs is not known: bullpen stop call .*\nscripted/);
   });
 
+  it('is looked at again when the watch for it has been silent for too long', async () => {
+    const ran = start();
+    const session = await sessionMade();
+    await seen(session, { phase: 'Pending' });
+    const watch = await next(`WATCH ${SESSIONS}`);
+    watch.open();
+    bed.clock.advance(100_000);
+    await seen(session, running);
+    expect(await ran).toMatchObject({ code: 0, stdout: 'uid-call' });
+  });
+
   it('is named when Ctrl-C ends the wait for it', async () => {
     const ran = start();
     const session = await sessionMade();

@@ -106,14 +106,14 @@ async function createSession({ api, namespace }: Tools, name: string, spec: Sess
 }
 
 /** What has become of a session that was made, and goes on whatever becomes of this command. */
-async function untilItRuns({ api, interrupted }: Tools, session: Session): Promise<Session> {
+async function untilItRuns(tools: Tools, session: Session): Promise<Session> {
   const { name, namespace = '' } = session.metadata;
   try {
-    return await watchSession(api, { namespace, name }, isDecided, interrupted());
+    return await watchSession(tools, { namespace, name }, isDecided);
   } catch (error) {
     if (error instanceof CliError) throw error;
     const stop = `bullpen stop ${name} ends it.`;
-    if (interrupted().aborted) throw new CliError(`Session ${name} was made, and goes on: ${stop}`, 130);
+    if (tools.interrupted().aborted) throw new CliError(`Session ${name} was made, and goes on: ${stop}`, 130);
     throw new CliError(`Session ${name} was made, and whether it runs is not known: ${stop}\n${explain(error)}`);
   }
 }

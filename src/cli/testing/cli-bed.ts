@@ -15,6 +15,8 @@ export interface Ran {
 /** Runs commands as `main` does, in namespace `calls` of an API server that the test plays. */
 export class CliBed {
   readonly server = new ScriptedServer();
+  /** What commands go by. */
+  readonly clock = new FakeClock();
   #client: KubeClient | undefined;
   readonly #stop = new AbortController();
   #reader: Promise<void> | undefined;
@@ -59,7 +61,7 @@ export class CliBed {
       api,
       namespace: 'calls',
       output: parsed.output,
-      clock: new FakeClock(),
+      clock: this.clock,
       print: async (line: string) => {
         this.lines.push(line);
         await this.#reader;
