@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '../kube/clock.ts';
 import { KubeClient } from '../kube/client.ts';
@@ -25,8 +26,14 @@ export function connect(
     namespace: typeof namespace === 'string' ? namespace : current.namespace || 'default',
     output,
     clock: systemClock,
-    readFile: async (path) => (path === '-' ? await text(process.stdin) : await readFile(path, 'utf8')),
+    readFile: async (path) => textOf(path === '-' ? await buffer(process.stdin) : await readFile(path)),
   };
+}
+
+/** Other bytes would be replaced without a word, and the agent told something else. */
+function textOf(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new Error('it is not text in UTF-8');
+  return bytes.toString('utf8');
 }
 
 /** Where the library goes when it has found no kubeconfig, and is in no pod either. */

@@ -139,6 +139,17 @@ it.skipIf(!existsSync('/dev/full'))('says so when its output cannot be written',
   await full.close();
 });
 
+it('tells no agent what was not in the file', async () => {
+  const path = join(folder, 'latin-1.json');
+  await writeFile(path, Buffer.from('"grüße"', 'latin1'));
+  expect(await bullpen(['start', 'echo', '--data-file', path]).ended).toEqual({
+    code: 2,
+    signal: null,
+    stderr: `cannot read ${path}: it is not text in UTF-8\n`,
+  });
+  expect(server.untaken).toEqual([]);
+});
+
 describe('Ctrl-C', () => {
   it('ends a command that asks the cluster, and does not wait for the answer', async () => {
     const { child, ended, next } = bullpen(['sessions']);
