@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { RequestListener } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it, test } from 'vitest';
@@ -29,6 +30,28 @@ describe('what is no request', () => {
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ code: status });
   });
+});
+
+describe('nonsense after a request', () => {
+  const sent = 'GET / HTTP/1.1\r\nhost: x\r\n\r\nnonsense\r\n\r\n';
+
+  it('is not answered in place of the request', async () => {
+    const listener: RequestListener = () => undefined;
+    server = await startHttpServer(listener, { port: 0, clock: systemClock });
+    expect(await raw(server.port, sent)).toBe('');
+  });
+
+  it('is not answered in the middle of what the request is answered', async () => {
+    const listener: RequestListener = (_request, response) => response.writeHead(200).flushHeaders();
+    server = await startHttpServer(listener, { port: 0, clock: systemClock });
+    expect(await raw(server.port, sent)).not.toContain('400');
+  });
+});
+
+test('a body that is nonsense is what its request is refused for', async () => {
+  server = await startHttpServer((request) => void request.resume(), { port: 0, clock: systemClock });
+  const answer = await raw(server.port, 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n');
+  expect(answer).toMatch(/^HTTP\/1.1 400 /);
 });
 
 test('what a request expects of its server beyond an answer is not looked at', async () => {

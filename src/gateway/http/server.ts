@@ -57,7 +57,14 @@ export async function startHttpServer(
   // It may be ignored (RFC 9110, 10.1.1), where Node would answer without a body.
   server.on('checkExpectation', serve);
   server.maxConnections = limits.connections;
-  server.on('clientError', refuse);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const begun = [...unanswered].some(
+      ({ req, headersSent }) => req.socket === socket && (req.complete || headersSent),
+    );
+    // It is what comes after a request: said now, the refusal would be taken for the answer to that one, or be in the middle of it.
+    if (begun || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    else refuse(error, socket);
+  });
   await listen(server, port);
   return {
     port: (server.address() as AddressInfo).port,
@@ -80,10 +87,6 @@ function askToHangUp(response: ServerResponse): void {
 
 /** What is no HTTP, or too much of it: refused as everything else is, before anybody has looked at it. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
   const [status, reason] =
     {
       HPE_HEADER_OVERFLOW: ['431', 'Request Header Fields Too Large'] as const,
