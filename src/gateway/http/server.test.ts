@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import type { RequestListener } from 'node:http';
-import { connect } from 'node:net';
+import type { RequestListener, ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterEach, describe, expect, it, test } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../kube/clock.ts';
 import { startHttpServer, type HttpServer } from './server.ts';
 
@@ -58,6 +58,71 @@ test('what a request expects of its server beyond an answer is not looked at', a
   server = await startHttpServer((_request, response) => void response.end('{}'), { port: 0, clock: systemClock });
   const answer = await raw(server.port, 'GET / HTTP/1.1\r\nhost: x\r\nexpect: wonders\r\nconnection: close\r\n\r\n');
   expect(answer).toMatch(/^HTTP\/1.1 200 /);
+});
+
+describe('a client that does not read', () => {
+  /** Asks for this, and reads nothing of it. */
+  async function ask(listener: RequestListener): Promise<ServerResponse> {
+    const asked = Promise.withResolvers<ServerResponse>();
+    const both: RequestListener = (request, response) => {
+      asked.resolve(response);
+      listener(request, response);
+    };
+    server = await startHttpServer(both, { port: 0, clock: systemClock });
+    const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    return await asked.promise;
+  }
+
+  it('is cut off, or its answer would be kept for as long as it likes', async () => {
+    const response = await ask((_request, answer) => void answer.end(Buffer.alloc(50_000_000)));
+    const { socket } = response;
+    expect(socket?.timeout).toBe(30_000);
+    const closed = once(response, 'close');
+    socket?.setTimeout(50);
+    await closed;
+    expect(response.writableFinished).toBe(false);
+  });
+
+  it('is waited for while its answer is being made, and not any more when that is ready', async () => {
+    const response = await ask(() => undefined);
+    const { socket } = response;
+    for (let count = 0; count < 2; count += 1) {
+      const passed = once(socket as Socket, 'timeout');
+      socket?.setTimeout(50);
+      await passed;
+      expect(socket?.destroyed).toBe(false);
+      expect(socket?.timeout).toBe(30_000);
+    }
+    response.write(Buffer.alloc(50_000_000));
+    const passed = once(socket as Socket, 'timeout');
+    socket?.setTimeout(50);
+    await passed;
+    // It comes bit by bit.
+    expect(socket?.destroyed).toBe(false);
+    const closed = once(response, 'close');
+    response.end();
+    socket?.setTimeout(50);
+    await closed;
+  });
+});
+
+test('of requests that come at once on one connection each is looked at when the one before it has been answered', async () => {
+  const first = Promise.withResolvers<ServerResponse>();
+  const asked: string[] = [];
+  const listener: RequestListener = ({ url = '' }, response) => {
+    asked.push(url);
+    if (url === '/1') first.resolve(response);
+    else response.end(url);
+  };
+  server = await startHttpServer(listener, { port: 0, clock: systemClock });
+  const each = (url: string, last = ''): string => `GET ${url} HTTP/1.1\r\nhost: x\r\n${last}\r\n`;
+  const answers = raw(server.port, each('/1') + each('/2') + each('/3', 'connection: close\r\n'));
+  const response = await first.promise;
+  expect(asked).toEqual(['/1']);
+  response.end('/1');
+  expect((await answers).match(/^\/\d|(?<=\n)\/\d/gm)).toEqual(['/1', '/2', '/3']);
 });
 
 describe('an end', () => {

@@ -15,6 +15,8 @@ const limits = {
   headerBytes: 16 * 1024,
   headersMs: 10_000,
   requestMs: 30_000,
+  /** Without taking anything of an answer that is ready: until it has been taken, all of it is kept. */
+  stallMs: 30_000,
   /** Longer than that of the load balancers in front of it, who would otherwise meet a connection that is just being closed. */
   idleMs: 75_000,
 };
@@ -36,6 +38,11 @@ export async function startHttpServer(
   let draining = false;
   const unanswered = new Set<ServerResponse>();
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    // It came before the one before it was answered. Its own answer would be kept until that one has been taken.
+    if (response.socket === null) {
+      response.once('socket', () => process.nextTick(serve, request, response));
+      return;
+    }
     if (draining) askToHangUp(response);
     unanswered.add(response);
     response.once('close', () => unanswered.delete(response));
@@ -57,6 +64,12 @@ export async function startHttpServer(
   // It may be ignored (RFC 9110, 10.1.1), where Node would answer without a body.
   server.on('checkExpectation', serve);
   server.maxConnections = limits.connections;
+  const underWay = (socket: Duplex) => [...unanswered].filter(({ req }) => req.socket === socket);
+  server.setTimeout(limits.stallMs, (socket) => {
+    // What is not answered yet may take longer, and what comes bit by bit is kept only so far.
+    if (underWay(socket).every(({ writableEnded }) => writableEnded)) socket.destroy();
+    else socket.setTimeout(limits.stallMs);
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const begun = [...unanswered].some(
       ({ req, headersSent }) => req.socket === socket && (req.complete || headersSent),
