@@ -123,8 +123,8 @@ describe('what the official client needs of every server', () => {
     }
   });
 
-  it('head and body come in one piece, compressed where they are long', async () => {
-    const origin = await serve({ handle: () => Promise.resolve({ body: { text: 'x'.repeat(50_000) } }) });
+  it.each([50_000, 500_000])('head and body come in one piece, compressed where they are long: %i', async (size) => {
+    const origin = await serve({ handle: () => Promise.resolve({ body: { text: 'x'.repeat(size) } }) });
     const head = `GET /v1/things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${PRIVATE}\r\nconnection: close\r\n`;
     const [first = ''] = await raw(origin, `${head}accept-encoding: gzip, deflate\r\n\r\n`);
     const length = Number(/content-length: (\d+)/i.exec(first)?.[1]);
@@ -208,6 +208,32 @@ describe('what the official client needs of every server', () => {
     expect(answers).not.toContain('HTTP/1.1 200');
     for (const socket of sockets) socket.destroy();
     await expect.poll(() => post(PRIVATE), { timeout: 30_000 }).toBe(200);
+  });
+
+  it('replies that nobody takes are held only so far: the same organization gets no more large ones until then', async () => {
+    const origin = await serve(
+      { handle: () => Promise.resolve({ body: { text: 'x'.repeat(12_000_000) } }) },
+      { path: '/v1/small', handle: () => Promise.resolve({ body: { text: 'x'.repeat(10_000) } }) },
+      { path: '/v1/done', method: 'post', handle: () => Promise.resolve({ body: { text: 'x'.repeat(100_000) } }) },
+    );
+    const [other] = OTHERS;
+    const ask = async (path: string, { key = PRIVATE, method = 'GET' } = {}): Promise<[number, string | null]> => {
+      const response = await get(origin + path, { key, method });
+      await response.body?.cancel();
+      return [response.status, response.headers.get('retry-after')];
+    };
+    const sockets = Array.from({ length: 2 }, () => {
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1');
+      socket.write(`GET /v1/things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${PRIVATE}\r\n\r\n`);
+      return socket;
+    });
+    // 32 MiB hold both of them.
+    await expect.poll(() => ask('/v1/things'), { timeout: 30_000 }).toEqual([503, '1']);
+    expect(await ask('/v1/things', { key: other })).toEqual([200, null]);
+    expect(await ask('/v1/small')).toEqual([200, null]);
+    expect(await ask('/v1/done', { method: 'POST' })).toEqual([200, null]);
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(() => ask('/v1/things'), { timeout: 30_000 }).toEqual([200, null]);
   });
 
   it('a connection on which more comes than anybody wants is closed', async () => {

@@ -66,6 +66,9 @@ const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256'
 /** Bodies of all requests together. What is made of one is a few times as large, and a pod has 512 MiB. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
+/** Of replies that have not been taken yet, as JSON, all together. */
+const MAX_REPLY_BYTES = 64 * 1024 * 1024;
+
 const ENDS = 'This replica of the gateway ends. Please ask again.';
 
 const requestIdPattern = /^[\w.-]{1,128}$/;
@@ -90,7 +93,8 @@ export function createApp({
   const callers = new RateLimiter(rates.caller, now);
   const addresses = new RateLimiter(rates.address, now);
   const bodies = new BodyBudget(MAX_BODY_BYTES);
-  const serving = { authenticator, callers, addresses, bodies, checkReplies, access, stopping, clock, logger };
+  const replies = new BodyBudget(MAX_REPLY_BYTES);
+  const serving = { authenticator, callers, addresses, bodies, replies, checkReplies, access, stopping, clock, logger };
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
@@ -151,11 +155,12 @@ interface Serving extends Pick<AppDeps, 'authenticator' | 'checkReplies' | 'acce
   callers: RateLimiter;
   addresses: RateLimiter;
   bodies: BodyBudget;
+  replies: BodyBudget;
 }
 
 async function serve(
   route: Route,
-  { authenticator, callers, addresses, bodies, checkReplies, ...streaming }: Serving,
+  { authenticator, callers, addresses, bodies, replies, checkReplies, ...streaming }: Serving,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -184,8 +189,8 @@ async function serve(
   callers.take(name);
   // Whoever has hung up wants nothing any more.
   if (over.signal.aborted) return;
-  const share = bodies.share(caller.organization);
-  over.signal.addEventListener('abort', () => share.release(), { once: true });
+  const [share, replyShare] = [bodies.share(caller.organization), replies.share(caller.organization)];
+  over.signal.addEventListener('abort', () => [share, replyShare].forEach(({ release }) => release()), { once: true });
   const reply = await route.handle({
     ...caller,
     params: parse(route.params, request.params),
@@ -200,7 +205,10 @@ async function serve(
   }
   const { status, body, headers } = reply;
   if (checkReplies) route.reply.parse(body);
-  if (!response.destroyed) sendJson(request, response, status ?? route.status ?? 200, body, headers);
+  if (response.destroyed) return;
+  // Where something has been done, that is said.
+  const hold = route.method === 'get' ? replyShare.take : undefined;
+  sendJson(request, response, status ?? route.status ?? 200, body, { headers, hold });
 }
 
 /** Answers for as long as there is something to say, the caller may hear it, and the process is to live. */

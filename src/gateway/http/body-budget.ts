@@ -1,6 +1,6 @@
 import { Problem } from '../problems.ts';
 
-/** When to come back: what is being read is read in moments. */
+/** When to come back: what is under way is so for moments. */
 const RETRY_AFTER_SECONDS = 1;
 
 /** What one request has taken of the budget. */
@@ -12,8 +12,8 @@ export interface BodyShare {
 }
 
 /**
- * Bounds what the bodies of all requests hold at one time, from their first byte until they are answered: each is small, but any number of
- * callers may send one. Those of one organization hold half of it at most, so that none stands in the way of all the others. Counted is what
+ * Bounds what the bodies of all requests, or of all replies, hold at one time, until the request is answered, and that has been taken: each
+ * is small, but any number of callers may send or want one. Those of one organization hold half of it at most, so that none stands in the way of all the others. Counted is what
  * has come, not what was announced, so that nobody holds a share of it by sending nothing.
  */
 export class BodyBudget {
@@ -35,7 +35,7 @@ export class BodyBudget {
       if (!this.#hasRoom(organization, bytes)) {
         release();
         throw new Problem('Unavailable', {
-          error: 'The gateway reads too many large requests at this moment. Please try again.',
+          error: 'There are too many large requests or replies at this moment. Please try again.',
           retryAfterSeconds: RETRY_AFTER_SECONDS,
         });
       }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
-import { fixedReply } from './reply.ts';
+import { fixedReply, sendJson } from './reply.ts';
 
 const servers: Server[] = [];
 const text = '<p>says the same to everybody</p>'.repeat(100);
@@ -44,4 +44,18 @@ test('to HEAD a fixed reply says how long it is, and nothing else', async () => 
   const [response, bytes] = await call(fixedReply('text/html', text), 'HEAD');
   expect(response.headers['content-length']).toBe(String(text.length));
   expect(bytes).toHaveLength(0);
+});
+
+test('a large reply is compressed while others are served', async () => {
+  const body = Array.from({ length: 20_000 }, (_, index) => `line ${String(index)}`);
+  const sentAtOnce: boolean[] = [];
+  const listener: RequestListener = (request, answer) => {
+    sendJson(request, answer, 200, request.method === 'GET' ? body : body.slice(0, 1000));
+    sentAtOnce.push(answer.headersSent);
+  };
+  const [response, bytes] = await call(listener, 'GET', { 'accept-encoding': 'gzip' });
+  expect(response.headers).toMatchObject({ 'content-encoding': 'gzip', 'content-length': String(bytes.length) });
+  expect(JSON.parse(gunzipSync(bytes).toString())).toEqual(body);
+  await call(listener, 'POST', { 'accept-encoding': 'gzip' });
+  expect(sentAtOnce).toEqual([false, true]);
 });
