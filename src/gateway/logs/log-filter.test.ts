@@ -11,10 +11,17 @@ const entry = (text: string, ns: number, deploymentId: string | null = null): En
   sessionId: null,
 });
 
-function page(entries: Entry[], query: Record<string, unknown> = {}): { total: number; lines: string[] } {
+function pageOf(entries: Iterable<Entry>, query: Record<string, unknown>): LogPage {
   const made = new LogPage(logQuery.parse(query));
   for (const each of entries) made.add(each);
-  return { lines: made.lines.map(({ text }) => text), total: made.total };
+  return made;
+}
+
+function page(entries: Entry[], query: Record<string, unknown> = {}): { total: number; lines: string[] } {
+  const made = pageOf(entries, query);
+  const { lines, truncated } = made.shown;
+  expect(truncated).toBe(false);
+  return { lines: lines.map(({ log }) => log), total: made.total };
 }
 
 const three = [entry('a', 1), entry('b', 3), entry('c', 2)];
@@ -72,6 +79,36 @@ describe('a page of a log', () => {
       }),
       { numRuns: 20 },
     );
+  });
+
+  /** Each is as large as a line may be, and six times as large as JSON. */
+  const escapes = '\u001b'.repeat(256 * 1024);
+  const numbered = (count: number, text: string): Entry[] =>
+    Array.from({ length: count }, (_, ns) => entry(`${String(ns)} ${text}`, ns));
+  const shown = (entries: Entry[], query: Record<string, unknown>) => {
+    const { lines, truncated } = pageOf(entries, query).shown;
+    expect(Buffer.byteLength(JSON.stringify(lines))).toBeLessThanOrEqual(8 * 1024 * 1024);
+    return { numbers: lines.map(({ log }) => Number(log.split(' ', 1)[0])), truncated };
+  };
+
+  it('is never larger than 8 MiB of JSON: it has its first lines then, and the next page those that follow', () => {
+    const many = numbered(40, escapes);
+    expect(shown(many, { limit: 40 })).toEqual({ numbers: [39, 38, 37, 36, 35], truncated: true });
+    expect(shown(many, { limit: 40, offset: 5 })).toEqual({ numbers: [34, 33, 32, 31, 30], truncated: true });
+    expect(shown(many, { limit: 40, order: 'asc' })).toEqual({ numbers: [0, 1, 2, 3, 4], truncated: true });
+    expect(shown(many, { limit: 5 })).toEqual({ numbers: [39, 38, 37, 36, 35], truncated: false });
+    expect(pageOf(many, { limit: 40 }).total).toBe(40);
+  });
+
+  it('ends where the lines up to it are too large to be kept, and has no gaps', () => {
+    const large = numbered(120, 'x'.repeat(256 * 1024));
+    const all = [...large, entry('120 small', 120), entry('121 small', 121)];
+    // 48 of them are 24 MiB. The others are dropped before the small ones come, which must not take their place.
+    expect(shown(all, { limit: 100, offset: 45, order: 'asc' })).toEqual({ numbers: [45, 46, 47], truncated: true });
+    expect(shown(all, { limit: 100, offset: 50, order: 'asc' })).toEqual({ numbers: [], truncated: true });
+    expect(shown(all, { limit: 8, offset: 40, order: 'asc' }).truncated).toBe(false);
+    expect(shown(all, { limit: 4, offset: 40, order: 'asc' })).toEqual({ numbers: [40, 41, 42, 43], truncated: false });
+    expect(shown(all, { limit: 4 })).toEqual({ numbers: [121, 120, 119, 118], truncated: false });
   });
 
   it.each([{ limit: '0' }, { limit: '1e9' }, { offset: '-1' }, { startTime: 'yesterday' }, { order: 'up' }])(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { LogLine } from '../../kube/log-lines.ts';
-import type { Origin } from './log-line.ts';
+import type { Origin, ShownLine } from './log-line.ts';
 import { page, unixSeconds } from '../routes/fields.ts';
 
 const DEFAULT_LIMIT = 10;
@@ -27,6 +27,23 @@ export type LogQuery = z.output<typeof logQuery>;
 /** A line, and where it is from. */
 export interface Entry extends LogLine, Origin {}
 
+/** What the lines up to the end of a page may take in memory: those of 100 characters all have room. Until some are dropped, twice as much. */
+const MAX_KEPT_BYTES = 24 * 1024 * 1024;
+
+/** Beside two for each character of it. */
+const BYTES_OF_A_LINE = 200;
+
+/** What a page may be at most, in bytes of JSON: a control character is six of them. */
+const MAX_SHOWN_BYTES = 8 * 1024 * 1024;
+
+interface Kept {
+  line: ShownLine;
+  /** In memory; infinite for the one with which there was no more room. */
+  bytes: number;
+  at: string;
+  index: number;
+}
+
 /**
  * The lines that a query wants, of however many there are: only so many are kept as one page can show.
  */
@@ -34,7 +51,9 @@ export class LogPage {
   readonly #query: LogQuery;
   readonly #offset: number;
   readonly #room: number;
-  #kept: { entry: Entry; at: string; index: number }[] = [];
+  #kept: Kept[] = [];
+  /** Of what has been added since some of it was last dropped. */
+  #bytes = 0;
   #total = 0;
 
   constructor(query: LogQuery, defaultLimit = DEFAULT_LIMIT) {
@@ -51,24 +70,42 @@ export class LogPage {
   /** Looks at one more line; they may come in any order. */
   add(entry: Entry): void {
     if (!isWanted(this.#query, entry)) return;
-    this.#kept.push({ entry, at: sortable(entry.timestamp), index: this.#total });
+    const { text, ...rest } = entry;
+    const bytes = 2 * text.length + BYTES_OF_A_LINE;
+    this.#kept.push({ line: { log: text, ...rest }, bytes, at: sortable(entry.timestamp), index: this.#total });
     this.#total += 1;
+    this.#bytes += bytes;
     // Now and then: to sort for each line would cost more than to keep some.
-    if (this.#kept.length >= 2 * this.#room + 1000) this.#cut();
+    if (this.#kept.length >= 2 * this.#room + 1000 || this.#bytes > MAX_KEPT_BYTES) this.#cut();
   }
 
-  /** The lines of the page, in the order that was asked for. */
-  get lines(): Entry[] {
+  /** The lines of the page, in the order that was asked for, and whether it has fewer than it should: those that follow are too large. */
+  get shown(): { lines: ShownLine[]; truncated: boolean } {
     this.#cut();
-    return this.#kept.slice(this.#offset).map(({ entry }) => entry);
+    const page = this.#kept.slice(this.#offset);
+    const end = firstBeyond(page, MAX_SHOWN_BYTES, ({ line }) => Buffer.byteLength(JSON.stringify(line)) + 1);
+    const truncated = end < page.length || this.#kept.length < Math.min(this.#total, this.#room);
+    return { lines: page.slice(0, end).map(({ line }) => line), truncated };
   }
 
   #cut(): void {
     const sign = this.#query.order === 'asc' ? 1 : -1;
     // Lines of one moment stay in the order in which they were written.
     this.#kept.sort((a, b) => sign * (a.at < b.at ? -1 : a.at > b.at ? 1 : a.index - b.index));
-    this.#kept.length = Math.min(this.#kept.length, this.#room);
+    const end = firstBeyond(this.#kept, MAX_KEPT_BYTES, ({ bytes }) => bytes);
+    const first = this.#kept[end];
+    // What comes after it is not shown either when there is room again: there would be a gap.
+    if (first !== undefined) first.bytes = Infinity;
+    this.#kept.length = Math.min(this.#kept.length, end + 1, this.#room);
+    this.#bytes = 0;
   }
+}
+
+/** The index of the line with which they are more than that; how many there are, if they are not. */
+function firstBeyond(lines: readonly Kept[], maxBytes: number, sizeOf: (line: Kept) => number): number {
+  let sum = 0;
+  const index = lines.findIndex((line) => (sum += sizeOf(line)) > maxBytes);
+  return index < 0 ? lines.length : index;
 }
 
 /** Whether a line is what the query asks for, whatever page it is on. */

@@ -83,28 +83,29 @@ export class LogReader {
     const page = new LogPage(query, defaultLimit);
     const pods = await this.#pods(where, session?.metadata.uid);
     let left = MAX_BYTES;
-    let truncated = pods.length > MAX_PODS;
+    let isPartial = pods.length > MAX_PODS;
     for (const pod of pods.slice(0, MAX_PODS)) {
       const of = session ?? find(pod.metadata.labels?.[labels.sessionUid] ?? '');
       const origin = originOf(pod, of);
       let first: LogLine | undefined;
       for await (const line of this.#lines(pod, signal)) {
         first ??= line;
-        left -= line.text.length + line.timestamp.length;
+        left -= Buffer.byteLength(line.text) + line.timestamp.length;
         if (left < 0) break;
         page.add({ ...line, ...origin } satisfies Entry);
       }
       if (of !== undefined) {
         const firstLine = first && `${first.timestamp} ${first.text}`;
-        truncated ||= mayLackBeginning({ session: of, pod, firstLine });
+        isPartial ||= mayLackBeginning({ session: of, pod, firstLine });
       }
       if (left < 0) break;
     }
-    truncated ||= left < 0;
+    isPartial ||= left < 0;
+    const { lines, truncated } = page.shown;
     return {
-      total: { value: page.total, relation: truncated ? 'gte' : 'eq' },
-      logs: page.lines.map(({ text, ...line }) => ({ log: text, ...line })),
-      truncated,
+      total: { value: page.total, relation: isPartial ? 'gte' : 'eq' },
+      logs: lines,
+      truncated: isPartial || truncated,
     };
   }
 

@@ -20,7 +20,9 @@ const reply = z.object({
   logs: z.array(line),
   truncated: z
     .boolean()
-    .describe('There was more: a node serves only the newest file of a log, 10 MiB unless its kubelet says otherwise.'),
+    .describe(
+      'There was more: a node serves only the newest file of a log, 10 MiB unless its kubelet says otherwise. Or the page is too large, and has its first lines.',
+    ),
 });
 
 const DEFAULT_LIMIT = 10;
