@@ -100,7 +100,7 @@ export function createGateway(deps: GatewayDeps): Express {
     deployments: { agents, directory: new DeploymentDirectory({ api }) },
     sessions: { directory, agents },
     logs: {
-      reader: new LogReader({ api, logs }),
+      reader: new LogReader({ api, logs, clock, stopping }),
       follower: new LogFollower({ api, logs, changes }),
       sessions: directory,
       agents,

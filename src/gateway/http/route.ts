@@ -26,7 +26,7 @@ export interface Call<Params, Query> {
   headers: IncomingHttpHeaders;
   /** The body, see `readJson` of read-body.ts. */
   readJson: (maxBytes: number) => Promise<JsonBody>;
-  /** Aborted when the caller has gone, or is to hear no more. */
+  /** Aborted when the caller has gone, has taken the answer, or is to hear no more. */
   signal: AbortSignal;
 }
 

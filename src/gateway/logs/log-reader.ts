@@ -1,6 +1,7 @@
 import { agentContainer, labels } from '../../api/names.ts';
 import type { Session } from '../../api/session.ts';
 import type { KubeApi, PodLogs } from '../../kube/api.ts';
+import type { Clock } from '../../kube/clock.ts';
 import type { LogLine } from '../../kube/log-lines.ts';
 import type { Pod } from '../../kube/objects.ts';
 import { pods as podResource, refOf } from '../../kube/resources.ts';
@@ -19,8 +20,11 @@ const MAX_BYTES = 64 * 1024 * 1024;
 /** A node that answers so slowly holds up the turns of others. */
 const MAX_MS = 20_000;
 
-/** Requests that read at one time: each may keep all that it reads, and a pod has 512 MiB. No organization has all of these turns. */
-const READERS = { atOnce: 3, each: 2 };
+/**
+ * Requests that read at one time: what each keeps is some 50 MB, and a pod has 512 MiB. No organization has all of these turns. An answer
+ * that is taken so slowly that its turn is over is still among the replies that are bounded.
+ */
+const READERS = { atOnce: 3, each: 2, waiting: 20, waitMs: 10_000, turnMs: 60_000 };
 
 export interface Logs {
   total: { value: number; relation: 'eq' | 'gte' };
@@ -47,31 +51,29 @@ interface Selection {
 export class LogReader {
   readonly #api: KubeApi;
   readonly #logs: PodLogs;
-  readonly #turns = new Turns(READERS);
+  readonly #turns: Turns;
 
-  constructor(deps: { api: KubeApi; logs: PodLogs }) {
+  /** @param deps.stopping aborted when the process is to end */
+  constructor(deps: { api: KubeApi; logs: PodLogs; clock: Clock; stopping: AbortSignal }) {
     this.#api = deps.api;
     this.#logs = deps.logs;
+    this.#turns = new Turns(READERS, deps);
   }
 
-  /** One page of what there is now. */
+  /**
+   * One page of what there is now.
+   *
+   * @param signal aborted when nobody wants it any more, or it has been taken: until then it is the turn of this request
+   */
   async read(where: Where, query: LogQuery, of: Selection, signal: AbortSignal): Promise<Logs> {
-    return await this.#turns.take(
-      where.namespace,
-      async () => {
-        const late = AbortSignal.timeout(MAX_MS);
-        try {
-          return await this.#read(where, query, of, AbortSignal.any([signal, late]));
-        } catch (error) {
-          if (!late.aborted) throw error;
-          throw new Problem('Unavailable', {
-            error: 'The node takes too long to show this log.',
-            retryAfterSeconds: 5,
-          });
-        }
-      },
-      signal,
-    );
+    await this.#turns.take(where.namespace, signal);
+    const late = AbortSignal.timeout(MAX_MS);
+    try {
+      return await this.#read(where, query, of, AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (!late.aborted) throw error;
+      throw new Problem('Unavailable', { error: 'The node takes too long to show this log.', retryAfterSeconds: 5 });
+    }
   }
 
   async #read(
