@@ -39,7 +39,8 @@ function follow(first: SessionStatus, logs: Log[], query: Record<string, string>
     },
     changes: new SessionChanges(store),
   });
-  const again = () => follower.follow(session, logQuery.parse(query), stop.signal);
+  const again = (namespace = 'calls') =>
+    follower.follow({ ...session, metadata: { ...session.metadata, namespace } }, logQuery.parse(query), stop.signal);
   let version = 1;
   return {
     lines: again(),
@@ -113,11 +114,23 @@ describe('following a session', () => {
 
   it('is refused where too many are followed, until one is over', async () => {
     const played = follow({ phase: 'Pending' }, []);
-    const open = Array.from({ length: 200 }, () => played.again());
+    const open = Array.from({ length: 200 }, (_, index) => played.again(`org-${String(index % 5)}`));
     for (const each of open) void each.next();
     expect(() => played.again()).toThrow('too many');
     played.become({ phase: 'Rejected' });
     for (const each of open) expect(await rest(each)).toEqual([]);
+    expect(await rest(played.again())).toEqual([]);
+  });
+
+  it('is refused where one organization follows too many, until one of them is over, and leaves room for others', async () => {
+    const played = follow({ phase: 'Pending' }, []);
+    const open = Array.from({ length: 50 }, () => played.again());
+    for (const each of open) void each.next();
+    expect(() => played.again()).toThrow('too many');
+    const other = played.again('others');
+    void other.next();
+    played.become({ phase: 'Rejected' });
+    for (const each of [...open, other]) expect(await rest(each)).toEqual([]);
     expect(await rest(played.again())).toEqual([]);
   });
 

@@ -8,9 +8,11 @@ import { Problem } from '../problems.ts';
 import type { SessionChanges } from '../start/session-changes.ts';
 import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
 import { isWanted, type LogQuery } from './log-filter.ts';
+import { Tally } from './tally.ts';
 
-/** Logs that a replica follows at one time: each is a connection to a node by way of the API server. */
+/** Logs that a replica follows at one time, and those of one organization: each is a connection to a node by way of the API server. */
 const AT_ONCE = 200;
+const EACH = 50;
 
 /** Another replica may have room at once. */
 const RETRY_AFTER_SECONDS = 1;
@@ -20,7 +22,7 @@ export class LogFollower {
   readonly #api: KubeApi;
   readonly #logs: PodLogs;
   readonly #changes: SessionChanges;
-  #running = 0;
+  readonly #running = new Tally();
 
   constructor(deps: { api: KubeApi; logs: PodLogs; changes: SessionChanges }) {
     this.#api = deps.api;
@@ -34,7 +36,7 @@ export class LogFollower {
    * @throws Problem Unavailable where too many are followed
    */
   follow(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
-    if (this.#running >= AT_ONCE)
+    if (this.#running.all >= AT_ONCE || this.#running.of(namespaceOf(session)) >= EACH)
       throw new Problem('Unavailable', {
         error: 'This replica of the gateway follows too many logs. Please try again.',
         retryAfterSeconds: RETRY_AFTER_SECONDS,
@@ -43,7 +45,8 @@ export class LogFollower {
   }
 
   async *#follow(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
-    this.#running += 1;
+    const organization = namespaceOf(session);
+    this.#running.add(organization);
     const over = new AbortController();
     const watched = new WatchedSession(this.#changes, session, AbortSignal.any([signal, over.signal]));
     try {
@@ -55,7 +58,7 @@ export class LogFollower {
     } catch (error) {
       if (!hasNoLog(error)) throw error;
     } finally {
-      this.#running -= 1;
+      this.#running.remove(organization);
       over.abort();
     }
   }
@@ -63,12 +66,16 @@ export class LogFollower {
   async *#ofPod(session: Session, query: LogQuery, signal: AbortSignal): AsyncGenerator<ShownLine> {
     const { podName } = session.status ?? {};
     if (podName === undefined) return;
-    const ref = { namespace: session.metadata.namespace ?? '', name: podName };
+    const ref = { namespace: namespaceOf(session), name: podName };
     const origin = originOf(await find(this.#api, pods, ref), session);
     const options = { container: agentContainer, follow: true, tailLines: query.limit, signal };
     for await (const line of this.#logs.podLog(ref, options))
       if (isWanted(query, { ...line, ...origin })) yield { log: line.text, timestamp: line.timestamp, ...origin };
   }
+}
+
+function namespaceOf({ metadata: { namespace = '' } }: Session): string {
+  return namespace;
 }
 
 /** A Session as it becomes. Once it is gone, it is over. */
