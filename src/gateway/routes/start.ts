@@ -12,6 +12,7 @@ import { route, type Call, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
 import { iceServer, type IceServer } from './fields.ts';
 import type { Told } from '../start/body-carrier.ts';
+import { deadlineOf, type Deadline } from '../start/deadline.ts';
 import { inEnvelope, MAX_FLOW_BYTES } from '../start/envelope.ts';
 import { retryOf, type Retry, type SharedSecret } from '../start/idempotency.ts';
 import type { Rooms, SessionRoom } from '../start/rooms.ts';
@@ -90,14 +91,18 @@ export function startRoute(deps: StartDeps): Route {
       'StartTimeout',
     ],
     async handle(call) {
-      const began = deps.clock.monotonic();
+      const { clock } = deps;
+      const began = clock.monotonic();
+      const deadline = deadlineOf(clock, { until: clock.now() + deps.timeoutMs, signal: call.signal });
       try {
-        const reply = await start(deps, call);
-        deps.metrics.started(reply.start, (deps.clock.monotonic() - began) / 1000);
+        const reply = await start(deps, call, deadline);
+        deps.metrics.started(reply.start, (clock.monotonic() - began) / 1000);
         return { body: reply };
       } catch (error) {
         deps.metrics.startRefused(call.signal.aborted ? 'CallerGone' : problemOf(error).kind);
         throw error;
+      } finally {
+        deadline.cancel();
       }
     },
   });
@@ -105,9 +110,9 @@ export function startRoute(deps: StartDeps): Route {
 
 async function start(
   deps: StartDeps,
-  { params, organization, headers: given, readJson, signal }: Call<{ agentName: string }, unknown>,
+  { params, organization, headers: given, readJson }: Call<{ agentName: string }, unknown>,
+  deadline: Deadline,
 ): Promise<z.output<typeof startReply>> {
-  const until = deps.clock.now() + deps.timeoutMs;
   const agent = await deps.agents.get(organization, params.agentName);
   const { text, value } = await readJson(MAX_BODY_BYTES.other + MAX_REST_BYTES);
   const wanted = parse(startRequest, value);
@@ -130,8 +135,7 @@ async function start(
     checkReady: () => checkReady(agent),
     tell: async (name) => ({ ...told, headers: { ...told.headers, ...headers, ...(await room?.make(name)) } }),
     undo: room && (() => room.undo()),
-    until,
-    signal,
+    deadline,
     retry: known,
   });
   return {

@@ -1,0 +1,56 @@
+import { annotations, labels, startedByGateway } from '../../api/names.ts';
+import type { Session } from '../../api/session.ts';
+import { isAlreadyExists, isOutcomeUnknown } from '../../kube/errors.ts';
+import type { NewObject } from '../../kube/objects.ts';
+import type { Store } from '../../kube/store.ts';
+import type { BodyCarrier } from './body-carrier.ts';
+import type { SessionWriter } from './session-writer.ts';
+import type { StartOrder } from './start-order.ts';
+
+/** Makes the Session of an order, with what its agent is told; what was done for one that is not made is undone. */
+export class SessionMaker {
+  readonly #sessions: Store<Session>;
+  readonly #carrier: BodyCarrier;
+  readonly #writer: SessionWriter;
+  readonly #ending: AbortSignal;
+
+  constructor(deps: { sessions: Store<Session>; carrier: BodyCarrier; writer: SessionWriter; ending: AbortSignal }) {
+    this.#sessions = deps.sessions;
+    this.#carrier = deps.carrier;
+    this.#writer = deps.writer;
+    this.#ending = deps.ending;
+  }
+
+  async make({ agent, name, tell, undo, deadline, retry }: StartOrder): Promise<Session> {
+    const { namespace = '', name: agentName } = agent.metadata;
+    try {
+      const { spec, bring } = await this.#carrier.carry(await tell(name), agent, name);
+      const wanted: NewObject<Session> = {
+        apiVersion: agent.apiVersion,
+        kind: 'Session',
+        metadata: {
+          name,
+          labels: { [labels.startedBy]: startedByGateway },
+          ...(retry && { annotations: { [annotations.request]: retry.fingerprint } }),
+        },
+        spec: { agent: agentName, ...spec, startBefore: new Date(deadline.until).toISOString() },
+      };
+      const session = await this.#writer.create(namespace, wanted, {
+        signal: deadline.signal,
+        once: retry === undefined,
+      });
+      this.#sessions.writeThrough(session);
+      await bring?.(session).catch(async (error: unknown) => {
+        await this.#writer.delete(session);
+        throw error;
+      });
+      void this.#carrier.dropWhenTold(session, this.#ending);
+      return session;
+    } catch (error) {
+      // Where it is there, or may be, and is asked for again, its agent is to find what it is told of.
+      const mayBeThere = isAlreadyExists(error) || isOutcomeUnknown(error);
+      if (retry === undefined || !mayBeThere) await undo?.();
+      throw error;
+    }
+  }
+}
