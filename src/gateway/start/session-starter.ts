@@ -8,17 +8,15 @@ import { find } from '../../kube/find.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
 import { Problem } from '../problems.ts';
 import type { BodyCarrier } from './body-carrier.ts';
-import { WINDOW_MS } from './idempotency.ts';
+import type { Retry } from './idempotency.ts';
 import { Places } from './places.ts';
+import { isYoung, nameOf } from './retry-name.ts';
 import type { SessionChanges } from './session-changes.ts';
 import { SessionMaker } from './session-maker.ts';
 import { SessionWaiter, startedBy } from './session-waiter.ts';
 import type { SessionWriter } from './session-writer.ts';
 import type { Started, StartOrder } from './start-order.ts';
-import { earlierAnswer } from './start-verdict.ts';
-
-/** How many Sessions one Idempotency-Key may have had that are still there: one in each of its windows. */
-const MAX_NAMES = 32;
+import { earlierAnswer, isRefused } from './start-verdict.ts';
 
 /**
  * Starts Sessions as anybody may: it makes the object and waits for what the controller decides. A start that is refused leaves no object
@@ -65,18 +63,16 @@ export class SessionStarter {
       this.#places.check(agent);
       return await this.#waiter.wait(await this.#make(order), order);
     }
-    const { namespace = '' } = agent.metadata;
-    for (let attempt = 0; attempt < MAX_NAMES;) {
+    return await this.#startOnce(order, retry);
+  }
+
+  /** The answer to an order that may come again: that of the Session which it has, or gets now. */
+  async #startOnce(order: StartOrder, retry: Retry): Promise<Started> {
+    for (;;) {
       // A refused one that somebody else keeps from going would be in the way for ever.
       if (order.deadline.isPast()) throw new Problem('StartTimeout');
-      const name = retry.name(attempt);
-      const session = await this.#findOrMake(namespace, { ...order, name });
+      const session = await this.#sessionOf(order, retry);
       if (session === 'again') continue;
-      const ageMs = this.#clock.now() - Date.parse(session.metadata.creationTimestamp);
-      if (ageMs > WINDOW_MS) {
-        attempt += 1;
-        continue;
-      }
       checkSame(retry.isFor(session));
       // It was there before this request, which is answered as the one before was.
       const answer = earlierAnswer(session);
@@ -87,7 +83,28 @@ export class SessionStarter {
         if (!isWithoutBody(error)) throw error;
       }
     }
-    throw new Problem('Conflict', { error: 'This Idempotency-Key has been used too often. Use a new one.' });
+  }
+
+  /** The one Session that the key of a request stands for; again, where the cache was behind. */
+  async #sessionOf(order: StartOrder, retry: Retry): Promise<Session | 'again'> {
+    const { namespace = '' } = order.agent.metadata;
+    const known = (name: string): Session | 'making' | undefined => {
+      const key = keyOf({ namespace, name });
+      return this.#retried.has(key) ? 'making' : this.#sessions.get(key);
+    };
+    const found = nameOf(retry, known, this.#clock.now());
+    if (found === undefined)
+      throw new Problem('Conflict', { error: 'This Idempotency-Key has been used too often. Use a new one.' });
+    const { name, over } = found;
+    for (const old of over) {
+      const { name: held } = old.metadata;
+      if ((await this.#read(namespace, held))?.metadata.uid === old.metadata.uid) continue;
+      // Where that has gone, another replica may have begun with its name, or have made this one before it went.
+      if ((await this.#read(namespace, name)) === undefined) this.#sessions.removeGone(old);
+      return 'again';
+    }
+    const session = await this.#findOrMake(namespace, { ...order, name });
+    return session === 'again' || !isYoung(session, this.#clock.now()) ? 'again' : session;
   }
 
   /** The Session of that name, as it is or as it is made now; again, when it was refused, which is no reason to refuse it now. */
@@ -95,7 +112,7 @@ export class SessionStarter {
     const { name, agent } = order;
     const key = keyOf({ namespace, name });
     const known = (await this.#retried.get(key)?.catch(() => undefined)) ?? this.#sessions.get(key);
-    if (known !== undefined && known.status?.phase !== 'Rejected') return known;
+    if (known !== undefined && !isRefused(known)) return known;
     if (known !== undefined) await this.#writer.delete(known);
     try {
       order.checkReady();
@@ -103,7 +120,7 @@ export class SessionStarter {
     } catch (error) {
       // The cache of this replica may not show yet what another has just made.
       const fresh = await this.#read(namespace, name);
-      if (fresh === undefined || fresh.status?.phase === 'Rejected') throw error;
+      if (fresh === undefined || isRefused(fresh)) throw error;
       return fresh;
     }
     const making = this.#make(order);
@@ -113,8 +130,9 @@ export class SessionStarter {
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
       const fresh = await this.#read(namespace, name);
-      if (fresh?.status?.phase === 'Rejected') await this.#writer.delete(fresh);
-      return fresh === undefined || fresh.status?.phase === 'Rejected' ? 'again' : fresh;
+      if (fresh === undefined || !isRefused(fresh)) return fresh ?? 'again';
+      await this.#writer.delete(fresh);
+      return 'again';
     } finally {
       this.#retried.delete(key);
     }

@@ -33,6 +33,11 @@ export function startVerdict(session: Session): StartVerdict {
   return earlierAnswer(session) ?? { kind: 'waiting' };
 }
 
+/** Whether whoever waited for the Session was told that it does not start. */
+export function isRefused(session: Session): boolean {
+  return earlierAnswer(session) === undefined && startVerdict(session).kind === 'refused';
+}
+
 /** What was answered when the Session got its pod, whatever has become of it since; undefined while it has none. */
 export function earlierAnswer({ status, metadata }: Session): Extract<StartVerdict, { kind: 'started' }> | undefined {
   const { podUID, startedAt, admittedAt, startKind, limits } = status ?? {};

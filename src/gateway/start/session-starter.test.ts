@@ -1,0 +1,65 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { StartBed, WITH_POD, type Replica } from './testing/start-bed.ts';
+
+let bed: StartBed;
+let gateway: Replica;
+
+beforeEach(() => {
+  bed = new StartBed();
+  gateway = bed.replica();
+});
+
+/** Lets everything run that does not wait for time to pass. */
+const settle = (): Promise<void> => bed.clock.advanceAsync(0);
+
+/** A session that was started with this key. */
+async function startedWith(key: string, at: Replica = gateway): Promise<string> {
+  const asked = at.ask({ key });
+  await settle();
+  const waiting = bed.sessions.filter(({ status }) => status === undefined);
+  for (const session of waiting) bed.decide(session, WITH_POD);
+  return (await asked).sessionId ?? '';
+}
+
+describe('a key that is used again after its window', () => {
+  beforeEach(async () => {
+    await startedWith('k');
+    await bed.clock.advanceAsync(630_000);
+  });
+
+  it('stands for its new session also when the old one has gone', async () => {
+    const [old] = bed.sessions;
+    const second = await startedWith('k');
+    expect(second).not.toBe(old?.metadata.name);
+    if (old !== undefined) bed.remove(old);
+    await bed.clock.advanceAsync(60_000);
+    expect(await gateway.ask({ key: 'k' })).toMatchObject({ sessionId: second });
+    expect(bed.sessions).toHaveLength(1);
+  });
+
+  it('makes one session at two replicas of which one has not seen that the old one has gone', async () => {
+    const other = bed.replica();
+    gateway.fallBehind();
+    bed.remove(bed.session);
+    const both = [gateway.ask({ key: 'k' })];
+    await settle();
+    both.push(other.ask({ key: 'k' }));
+    await settle();
+    bed.decide(bed.session, WITH_POD);
+    gateway.catchUp();
+    const [first, second] = await Promise.all(both);
+    expect(first).toMatchObject({ start: 'warm' });
+    expect(second).toEqual(first);
+  });
+
+  it('makes one session at two replicas of which one has not seen the new one', async () => {
+    const other = bed.replica();
+    const [old] = bed.sessions;
+    if (old !== undefined) other.hear('MODIFIED', old);
+    other.fallBehind();
+    const second = await startedWith('k');
+    if (old !== undefined) bed.remove(old);
+    expect(await other.ask({ key: 'k' })).toMatchObject({ sessionId: second });
+    expect(bed.sessions).toHaveLength(1);
+  });
+});
