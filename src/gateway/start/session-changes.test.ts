@@ -66,6 +66,19 @@ describe('whoever waits for what becomes of a Session', () => {
     expect(await heard).toBe('gone');
   });
 
+  it('hears at once that it was deleted before anybody waited', async () => {
+    const made = session();
+    store.applyWatch('ADDED', made);
+    store.applyWatch('DELETED', session());
+    expect(await changes.first(made, decide, new AbortController().signal)).toBe('gone');
+  });
+
+  it('hears of one that the cache has not seen yet', async () => {
+    const heard = changes.first(session(), decide, new AbortController().signal);
+    store.applyWatch('MODIFIED', session('Running'));
+    expect(await heard).toBe('Running');
+  });
+
   it('hears at once what the cache knows already', async () => {
     const made = session();
     store.applyWatch('ADDED', session('Running'));

@@ -26,7 +26,9 @@ export class SessionChanges {
     signal: AbortSignal,
   ): Promise<T> {
     const { uid } = session.metadata;
-    const now = decide(this.#sessions.byIndex(INDEX.uid, uid)[0] ?? session);
+    // What the cache does not take it knows to be gone: nobody would ever hear of it.
+    this.#sessions.writeThrough(session);
+    const now = decide(this.#sessions.byIndex(INDEX.uid, uid)[0]);
     if (now !== undefined) return now;
     const listeners = this.#waiting.get(uid) ?? new Set();
     this.#waiting.set(uid, listeners);
