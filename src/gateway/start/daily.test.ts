@@ -95,4 +95,38 @@ describe('what Daily does not do', () => {
     expect(error).toMatchObject({ kind: 'DailyFailed', message: expect.stringMatching(text) as string });
     expect(JSON.stringify((error as Problem).body)).not.toContain(KEY);
   });
+
+  const info = `unknown parameter 'x' ${KEY} ${'x'.repeat(1000)}`;
+  /** Of a room or of a token, where that was asked for with `x`. */
+  const refused = ({ properties }: Record<string, unknown>): Response =>
+    'x' in (properties as object) ? Response.json({ info }, { status: 400 }) : Response.json({ token: 't' });
+
+  it.each([
+    ['room', 'POST /v1/rooms', { roomProperties: { x: 1 } }],
+    ['token', 'POST /v1/meeting-tokens', { tokenProperties: { x: 1 } }],
+  ])('for a mistake in the properties of a %s is told to the caller, in short', async (_, call, properties) => {
+    const { daily } = play({ [call]: refused });
+    const error = await daily.createRoom(KEY, { ...order, ...properties }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      kind: 'BadRequest',
+      message: expect.stringMatching(/unknown parameter 'x'/) as string,
+    });
+    const said = (error as Problem).message;
+    expect(said.length).toBeLessThan(400);
+    expect(said).not.toContain(KEY);
+  });
+
+  it.each([
+    ['7', 7],
+    ['Wed, 21 Oct 2026 07:28:00 GMT', 5],
+    [undefined, 5],
+  ])('for it is asked too often is to be tried again, with Retry-After %s in %i s', async (header, seconds) => {
+    const headers = header === undefined ? {} : { 'retry-after': header };
+    const { daily, asked } = play({ 'POST /v1/rooms': () => new Response('', { status: 429, headers }) });
+    await expect(daily.createRoom(KEY, order)).rejects.toMatchObject({
+      kind: 'Unavailable',
+      retryAfterSeconds: seconds,
+    });
+    expect(asked).toHaveLength(1);
+  });
 });

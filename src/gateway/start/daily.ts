@@ -4,6 +4,9 @@ import { Problem } from '../problems.ts';
 /** Daily answers in well under a second, or something is wrong; a caller waits. */
 const TIMEOUT_MS = 10_000;
 
+/** When a caller may try again whose organization asks too much of Daily, where that does not say. */
+const RETRY_AFTER_SECONDS = 5;
+
 /** A room outlives its session by this much, for whoever is slow to leave. */
 const ROOM_SLACK_SECONDS = 300;
 
@@ -28,6 +31,14 @@ export interface RoomOrder {
   tokenProperties?: Record<string, unknown> | undefined;
 }
 
+interface Asked {
+  body?: object;
+  /** Statuses that are as good as done. */
+  fine?: readonly number[];
+  /** Whether there is something of the caller's in it, who may have made a mistake. */
+  isCallers?: boolean;
+}
+
 /** Daily's REST API, as far as sessions need it. Errors never hold a key or a token. */
 export class Daily {
   readonly #base: string;
@@ -41,11 +52,16 @@ export class Daily {
     this.#now = deps.now;
   }
 
-  /** @throws Problem DailyFailed */
+  /** @throws Problem DailyFailed; BadRequest where Daily does not take the properties; Unavailable where it has too much to do */
   async createRoom(key: string, { name, seconds, roomProperties, tokenProperties }: RoomOrder): Promise<Room> {
     const exp = this.#expiry(seconds);
     const properties = { exp, eject_at_room_exp: true, ...roomProperties };
-    const made = await this.#call(key, 'POST', '/rooms', room, { name, properties }).catch(async (error: unknown) => {
+    const given = { name, properties };
+    const made = await this.#call(key, 'POST', '/rooms', room, {
+      body: given,
+      isCallers: roomProperties !== undefined,
+    }).catch(async (error: unknown) => {
+      if (isTooMuch(error)) throw error;
       // A request that comes again finds the room of the one before, where that was cut off.
       const before = await this.#find(key, name);
       if (before === undefined) throw error;
@@ -54,7 +70,7 @@ export class Daily {
     try {
       const [agentToken, callerToken] = await Promise.all([
         this.#tokenFor(key, made.name, { exp, is_owner: true }),
-        this.#tokenFor(key, made.name, { exp, ...tokenProperties }),
+        this.#callerToken(key, made.name, exp, tokenProperties),
       ]);
       return { ...made, agentToken, callerToken };
     } catch (error) {
@@ -69,7 +85,7 @@ export class Daily {
     { name, seconds, tokenProperties }: RoomOrder,
   ): Promise<Pick<Room, 'url' | 'callerToken'>> {
     const found = await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room);
-    const callerToken = await this.#tokenFor(key, found.name, { exp: this.#expiry(seconds), ...tokenProperties });
+    const callerToken = await this.#callerToken(key, found.name, this.#expiry(seconds), tokenProperties);
     return { url: found.url, callerToken };
   }
 
@@ -82,14 +98,18 @@ export class Daily {
     return Math.ceil(this.#now() / 1000) + seconds + ROOM_SLACK_SECONDS;
   }
 
-  async #tokenFor(key: string, roomName: string, more: object): Promise<string> {
+  async #callerToken(key: string, roomName: string, exp: number, given: object | undefined): Promise<string> {
+    return await this.#tokenFor(key, roomName, { exp, ...given }, given !== undefined);
+  }
+
+  async #tokenFor(key: string, roomName: string, more: object, isCallers = false): Promise<string> {
     const properties = { ...more, room_name: roomName };
-    return (await this.#call(key, 'POST', '/meeting-tokens', token, { properties })).token;
+    return (await this.#call(key, 'POST', '/meeting-tokens', token, { body: { properties }, isCallers })).token;
   }
 
   /** @throws Problem DailyFailed, unless there is no such room */
   async deleteRoom(key: string, name: string): Promise<void> {
-    await this.#call(key, 'DELETE', `/rooms/${encodeURIComponent(name)}`, z.unknown(), undefined, [404]);
+    await this.#call(key, 'DELETE', `/rooms/${encodeURIComponent(name)}`, z.unknown(), { fine: [404] });
   }
 
   async #call<T>(
@@ -97,11 +117,11 @@ export class Daily {
     method: string,
     path: string,
     schema: z.ZodType<T>,
-    body?: object,
-    fine: readonly number[] = [],
+    { body, fine = [], isCallers = false }: Asked = {},
   ): Promise<T> {
     let status: number;
     let text: string;
+    let retryAfter: string | null;
     try {
       const response = await this.#fetch(`${this.#base}${path}`, {
         method,
@@ -111,6 +131,7 @@ export class Daily {
         redirect: 'error',
       });
       status = response.status;
+      retryAfter = response.headers.get('retry-after');
       text = await response.text();
     } catch (cause) {
       throw new Problem('DailyFailed', { error: 'Daily does not answer', cause });
@@ -120,13 +141,30 @@ export class Daily {
       throw new Problem('DailyFailed', {
         error: 'Daily refuses the key of this organization: put a valid one into its Secret',
       });
+    if (status === 429)
+      throw new Problem('Unavailable', {
+        error: 'Daily is asked too often with the key of this organization. Please try again.',
+        retryAfterSeconds: secondsOf(retryAfter),
+      });
+    const reason = reasonIn(text).replaceAll(key, '[key]').slice(0, 300);
+    if (status === 400 && isCallers)
+      throw new Problem('BadRequest', { error: `Invalid parameters: Daily does not take these properties: ${reason}` });
     const parsed = schema.safeParse(jsonOf(text));
     if (status >= 300 || !parsed.success)
       throw new Problem('DailyFailed', {
-        error: `Daily answered ${method} ${path.split('/')[1] ?? ''} with status ${status}: ${reasonIn(text)}`,
+        error: `Daily answered ${method} ${path.split('/')[1] ?? ''} with status ${status}: ${reason}`,
       });
     return parsed.data;
   }
+}
+
+function isTooMuch(error: unknown): boolean {
+  return error instanceof Problem && error.kind === 'Unavailable';
+}
+
+/** Of a `Retry-After`, which may also be a date, or senseless. */
+function secondsOf(header: string | null): number {
+  return header !== null && /^[1-9]\d{0,2}$/.test(header) ? Number(header) : RETRY_AFTER_SECONDS;
 }
 
 function jsonOf(text: string): unknown {
@@ -140,5 +178,5 @@ function jsonOf(text: string): unknown {
 /** What Daily says is wrong, for people: its `info`, which speaks of the properties that it was given. */
 function reasonIn(text: string): string {
   const parsed = z.object({ info: z.string() }).safeParse(jsonOf(text));
-  return parsed.success ? parsed.data.info.slice(0, 300) : 'no reason given';
+  return parsed.success ? parsed.data.info : 'no reason given';
 }
