@@ -6,8 +6,15 @@ import { keyOf, type Store } from '../../kube/store.ts';
 import { INDEX } from '../caches.ts';
 import { Problem } from '../problems.ts';
 
+interface Limits {
+  /** Undefined where nobody can tell. */
+  maxAgents: number | undefined;
+  /** From how many open Sessions on a new one is refused here. */
+  refusesAt: number;
+}
+
 /** When a caller may try again who found the Agent full: sessions end all the time, and nobody can say when. */
-export const RETRY_AFTER_SECONDS = 5;
+const RETRY_AFTER_SECONDS = 5;
 
 /** The places of Agents, as far as the cache shows them: it refuses early what the controller would refuse. */
 export class Places {
@@ -15,7 +22,7 @@ export class Places {
   /** Names of the Sessions that are being made, by Agent. */
   readonly #making = new Map<string, Set<string>>();
   /** An object never changes; to parse it for every start would cost more than the rest. */
-  readonly #capacity = new WeakMap<Agent, number>();
+  readonly #limits = new WeakMap<Agent, Limits>();
 
   constructor(sessions: Store<Session>) {
     this.#sessions = sessions;
@@ -27,14 +34,17 @@ export class Places {
    * @throws Problem AtCapacity
    */
   check(agent: Agent): void {
-    const open = this.#sessions.byIndex(INDEX.openByAgent, keyOf(agent));
-    const taken = open.length + this.#unseen(agent);
-    const capacity = this.#capacityOf(agent);
-    if (taken < capacity) return;
-    const active = open.filter(isActive).length;
-    throw new Problem('AtCapacity', {
+    const open = this.#sessions.countByIndex(INDEX.openByAgent, keyOf(agent));
+    if (open + this.#unseen(agent) >= this.#limitsOf(agent).refusesAt) throw this.refusal(agent);
+  }
+
+  /** What a caller is told who found the Agent full. */
+  refusal(agent: Agent, more: object = {}): Problem {
+    const activeSessions = this.#sessions.byIndex(INDEX.openByAgent, keyOf(agent)).filter(isActive).length;
+    const { maxAgents } = this.#limitsOf(agent);
+    return new Problem('AtCapacity', {
       retryAfterSeconds: RETRY_AFTER_SECONDS,
-      more: { activeSessions: active, maxAgents: capacity },
+      more: { activeSessions, maxAgents, ...more },
     });
   }
 
@@ -58,14 +68,15 @@ export class Places {
     return making.filter((name) => this.#sessions.get(keyOf({ namespace, name })) === undefined).length;
   }
 
-  #capacityOf(agent: Agent): number {
-    const known = this.#capacity.get(agent);
+  #limitsOf(agent: Agent): Limits {
+    const known = this.#limits.get(agent);
     if (known !== undefined) return known;
     const parsed = parseAgentSpec(agent.spec);
+    const maxAgents = parsed.ok ? parsed.spec.scaling.maxAgents : undefined;
     // Where Sessions wait for their turn, or nobody can tell, the controller decides.
     const decides = parsed.ok && parsed.spec.whenFull === 'Reject';
-    const capacity = decides ? parsed.spec.scaling.maxAgents : Infinity;
-    this.#capacity.set(agent, capacity);
-    return capacity;
+    const limits = { maxAgents, refusesAt: decides ? parsed.spec.scaling.maxAgents : Infinity };
+    this.#limits.set(agent, limits);
+    return limits;
   }
 }

@@ -63,3 +63,29 @@ describe('a key that is used again after its window', () => {
     expect(bed.sessions).toHaveLength(1);
   });
 });
+
+describe('an Agent that is full', () => {
+  const full = { kind: 'AtCapacity', retryAfterSeconds: 5 };
+
+  it('is said to be with its numbers, when the cache shows it', async () => {
+    bed.agent.spec.scaling = { minAgents: 0, maxAgents: 1 };
+    await startedWith('k');
+    expect(await gateway.ask()).toMatchObject({ ...full, more: { activeSessions: 1, maxAgents: 1 } });
+  });
+
+  it.each(['AtCapacity', 'QueueTimeout'] as const)(
+    'is with its numbers, when the controller says %s',
+    async (reason) => {
+      bed.agent.spec.whenFull = reason === 'AtCapacity' ? 'Reject' : 'Queue';
+      await startedWith('k');
+      const asked = gateway.ask();
+      await settle();
+      const [session] = bed.sessions.filter(({ status }) => status === undefined);
+      if (session !== undefined) bed.decide(session, { phase: 'Rejected', reason, message: 'no place' });
+      expect(await asked).toMatchObject({
+        ...full,
+        more: { activeSessions: 1, maxAgents: 10, reason, detail: 'no place' },
+      });
+    },
+  );
+});

@@ -49,7 +49,7 @@ export class SessionStarter {
     this.#clock = deps.clock;
     this.#places = new Places(deps.sessions);
     this.#maker = new SessionMaker(deps);
-    this.#waiter = new SessionWaiter(deps);
+    this.#waiter = new SessionWaiter({ ...deps, places: this.#places });
   }
 
   /**
