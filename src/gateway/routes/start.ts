@@ -126,7 +126,7 @@ async function start(
   if (wanted.transport === 'websocket')
     throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
   checkProtocol(agent, wanted);
-  const room = roomFor(deps, agent, wanted);
+  const room = roomFor(deps, agent, wanted, deadline);
   const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
   const known = retryFor(deps, { namespace: organization, agent: params.agentName }, given['idempotency-key'], text);
   const started = await deps.starter.start({
@@ -194,6 +194,7 @@ function roomFor(
   { rooms }: StartDeps,
   { metadata, spec }: Agent,
   wanted: z.output<typeof startRequest>,
+  { signal }: Deadline,
 ): SessionRoom | undefined {
   if (wanted.createDailyRoom !== true) return undefined;
   const { maxSessionDuration = 0, startTimeoutSeconds = 0 } = spec;
@@ -201,5 +202,6 @@ function roomFor(
     seconds: maxSessionDuration + startTimeoutSeconds,
     roomProperties: wanted.dailyRoomProperties ?? undefined,
     tokenProperties: wanted.dailyMeetingTokenProperties ?? undefined,
+    signal,
   });
 }

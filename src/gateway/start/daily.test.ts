@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../problems.ts';
-import { Daily } from './daily.ts';
+import { Daily, type RoomOrder } from './daily.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const KEY = 'daily-key-that-nobody-may-see';
-const order = { name: 'the-session', seconds: 100 };
+const order: RoomOrder = { name: 'the-session', seconds: 100, signal: new AbortController().signal };
 
 interface Asked {
   method: string;
@@ -14,7 +14,7 @@ interface Asked {
 }
 
 /** Daily, as far as it is asked: what it is told, and what it says. */
-function play(answers: Record<string, (body: Record<string, unknown>) => Response | Error> = {}) {
+function play(answers: Record<string, (body: Record<string, unknown>) => Response | Error | 'never'> = {}) {
   const asked: Asked[] = [];
   const defaults: typeof answers = {
     'POST /v1/rooms': ({ name }) => Response.json({ name, url: `https://example.daily.co/${String(name)}` }),
@@ -30,6 +30,10 @@ function play(answers: Record<string, (body: Record<string, unknown>) => Respons
       const method = init.method ?? '';
       asked.push({ method, path, key: new Headers(init.headers).get('authorization') ?? '', body });
       const answer = { ...defaults, ...answers }[`${method} ${path}`]?.(body) ?? new Response('', { status: 404 });
+      const signal = init.signal ?? undefined;
+      if (signal?.aborted === true) return Promise.reject(new Error('aborted'));
+      if (answer === 'never')
+        return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('aborted'))));
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     },
   });
@@ -72,6 +76,24 @@ describe('a room', () => {
     expect(JSON.parse(room.agentToken)).toMatchObject({ is_owner: true });
     expect(asked.some(({ method }) => method === 'DELETE')).toBe(false);
   });
+
+  it.each([['POST /v1/rooms'], ['POST /v1/meeting-tokens']])(
+    'is given up when nobody waits for it any longer, and nothing is left: %s',
+    async (call) => {
+      const gone = new AbortController();
+      const { daily, asked } = play({ [call]: () => 'never' });
+      const made = daily.createRoom(KEY, { ...order, signal: gone.signal });
+      await new Promise((resolve) => setImmediate(resolve));
+      const { length } = asked;
+      gone.abort();
+      await expect(made).rejects.toMatchObject({ kind: 'DailyFailed' });
+      const [last] = asked.slice(length);
+      expect(last).toMatchObject({
+        method: call === 'POST /v1/rooms' ? 'GET' : 'DELETE',
+        path: '/v1/rooms/the-session',
+      });
+    },
+  );
 
   it('that is gone already is as good as deleted', async () => {
     const { daily } = play({ 'DELETE /v1/rooms/the-session': () => new Response('', { status: 404 }) });

@@ -3,6 +3,8 @@ import { Problem } from '../problems.ts';
 
 /** Daily answers in well under a second, or something is wrong; a caller waits. */
 const TIMEOUT_MS = 10_000;
+/** What is taken away is waited for only that long: a caller is told that their start failed. */
+const DELETE_TIMEOUT_MS = 2_000;
 
 /** When a caller may try again whose organization asks too much of Daily, where that does not say. */
 const RETRY_AFTER_SECONDS = 5;
@@ -29,6 +31,8 @@ export interface RoomOrder {
   seconds: number;
   roomProperties?: Record<string, unknown> | undefined;
   tokenProperties?: Record<string, unknown> | undefined;
+  /** Aborted when nobody waits for it any longer. */
+  signal: AbortSignal;
 }
 
 interface Asked {
@@ -37,6 +41,8 @@ interface Asked {
   fine?: readonly number[];
   /** Whether there is something of the caller's in it, who may have made a mistake. */
   isCallers?: boolean;
+  /** Gives it up. */
+  signal: AbortSignal;
 }
 
 /** Daily's REST API, as far as sessions need it. Errors never hold a key or a token. */
@@ -53,24 +59,26 @@ export class Daily {
   }
 
   /** @throws Problem DailyFailed; BadRequest where Daily does not take the properties; Unavailable where it has too much to do */
-  async createRoom(key: string, { name, seconds, roomProperties, tokenProperties }: RoomOrder): Promise<Room> {
+  async createRoom(key: string, order: RoomOrder): Promise<Room> {
+    const { name, seconds, roomProperties, signal } = order;
     const exp = this.#expiry(seconds);
     const properties = { exp, eject_at_room_exp: true, ...roomProperties };
     const given = { name, properties };
     const made = await this.#call(key, 'POST', '/rooms', room, {
       body: given,
       isCallers: roomProperties !== undefined,
+      signal,
     }).catch(async (error: unknown) => {
       if (isTooMuch(error)) throw error;
       // A request that comes again finds the room of the one before, where that was cut off.
-      const before = await this.#find(key, name);
+      const before = await this.#find(key, order);
       if (before === undefined) throw error;
       return before;
     });
     try {
       const [agentToken, callerToken] = await Promise.all([
-        this.#tokenFor(key, made.name, { exp, is_owner: true }),
-        this.#callerToken(key, made.name, exp, tokenProperties),
+        this.#tokenFor(key, made.name, { exp, is_owner: true }, { signal }),
+        this.#callerToken(key, made.name, exp, order),
       ]);
       return { ...made, agentToken, callerToken };
     } catch (error) {
@@ -80,17 +88,18 @@ export class Daily {
   }
 
   /** A token for the caller of a room that there is. @throws Problem DailyFailed */
-  async joinRoom(
-    key: string,
-    { name, seconds, tokenProperties }: RoomOrder,
-  ): Promise<Pick<Room, 'url' | 'callerToken'>> {
-    const found = await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room);
-    const callerToken = await this.#callerToken(key, found.name, this.#expiry(seconds), tokenProperties);
+  async joinRoom(key: string, order: RoomOrder): Promise<Pick<Room, 'url' | 'callerToken'>> {
+    const found = await this.#read(key, order);
+    const callerToken = await this.#callerToken(key, found.name, this.#expiry(order.seconds), order);
     return { url: found.url, callerToken };
   }
 
-  async #find(key: string, name: string): Promise<z.output<typeof room> | undefined> {
-    return await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room).catch(() => undefined);
+  async #find(key: string, order: RoomOrder): Promise<z.output<typeof room> | undefined> {
+    return await this.#read(key, order).catch(() => undefined);
+  }
+
+  async #read(key: string, { name, signal }: RoomOrder): Promise<z.output<typeof room>> {
+    return await this.#call(key, 'GET', `/rooms/${encodeURIComponent(name)}`, room, { signal });
   }
 
   /** When what is made now is over, Unix seconds. */
@@ -98,18 +107,22 @@ export class Daily {
     return Math.ceil(this.#now() / 1000) + seconds + ROOM_SLACK_SECONDS;
   }
 
-  async #callerToken(key: string, roomName: string, exp: number, given: object | undefined): Promise<string> {
-    return await this.#tokenFor(key, roomName, { exp, ...given }, given !== undefined);
+  async #callerToken(key: string, roomName: string, exp: number, order: RoomOrder): Promise<string> {
+    const { tokenProperties: given, signal } = order;
+    return await this.#tokenFor(key, roomName, { exp, ...given }, { isCallers: given !== undefined, signal });
   }
 
-  async #tokenFor(key: string, roomName: string, more: object, isCallers = false): Promise<string> {
-    const properties = { ...more, room_name: roomName };
-    return (await this.#call(key, 'POST', '/meeting-tokens', token, { body: { properties }, isCallers })).token;
+  async #tokenFor(key: string, roomName: string, more: object, asked: Asked): Promise<string> {
+    const body = { properties: { ...more, room_name: roomName } };
+    return (await this.#call(key, 'POST', '/meeting-tokens', token, { ...asked, body })).token;
   }
 
   /** @throws Problem DailyFailed, unless there is no such room */
   async deleteRoom(key: string, name: string): Promise<void> {
-    await this.#call(key, 'DELETE', `/rooms/${encodeURIComponent(name)}`, z.unknown(), { fine: [404] });
+    await this.#call(key, 'DELETE', `/rooms/${encodeURIComponent(name)}`, z.unknown(), {
+      fine: [404],
+      signal: AbortSignal.timeout(DELETE_TIMEOUT_MS),
+    });
   }
 
   async #call<T>(
@@ -117,7 +130,7 @@ export class Daily {
     method: string,
     path: string,
     schema: z.ZodType<T>,
-    { body, fine = [], isCallers = false }: Asked = {},
+    { body, fine = [], isCallers = false, signal }: Asked,
   ): Promise<T> {
     let status: number;
     let text: string;
@@ -127,7 +140,7 @@ export class Daily {
         method,
         headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), signal]),
         redirect: 'error',
       });
       status = response.status;

@@ -67,12 +67,12 @@ export class Rooms {
 
   /** Nobody is asked for anything yet. */
   order(namespace: string, order: Omit<RoomOrder, 'name'>): SessionRoom {
-    return new SessionRoom(this.#daily, () => this.#key(namespace), order);
+    return new SessionRoom(this.#daily, () => this.#key(namespace, order.signal), order);
   }
 
   /** @throws Problem BadRequest when the organization has no key for Daily */
-  async #key(namespace: string): Promise<string> {
-    const secret = await find(this.#api, secrets, { namespace, name: SECRET.name });
+  async #key(namespace: string, signal: AbortSignal): Promise<string> {
+    const secret = await find(this.#api, secrets, { namespace, name: SECRET.name }, { signal });
     const key = Buffer.from(secret?.data?.[SECRET.key] ?? '', 'base64')
       .toString('utf8')
       .trim();

@@ -3,7 +3,8 @@ import type { Session } from '../../api/session.ts';
 import { isAlreadyExists, isOutcomeUnknown } from '../../kube/errors.ts';
 import type { NewObject } from '../../kube/objects.ts';
 import type { Store } from '../../kube/store.ts';
-import type { BodyCarrier } from './body-carrier.ts';
+import { Problem } from '../problems.ts';
+import type { BodyCarrier, Carried } from './body-carrier.ts';
 import type { SessionWriter } from './session-writer.ts';
 import type { StartOrder } from './start-order.ts';
 
@@ -21,10 +22,12 @@ export class SessionMaker {
     this.#ending = deps.ending;
   }
 
-  async make({ agent, name, tell, undo, deadline, retry }: StartOrder): Promise<Session> {
+  /** @throws Problem StartTimeout when there is no time left for it to start */
+  async make(order: StartOrder): Promise<Session> {
+    const { agent, name, undo, deadline, retry } = order;
     const { namespace = '', name: agentName } = agent.metadata;
     try {
-      const { spec, bring } = await this.#carrier.carry(await tell(name), agent, name);
+      const { spec, bring } = await this.#told(order);
       const wanted: NewObject<Session> = {
         apiVersion: agent.apiVersion,
         kind: 'Session',
@@ -52,5 +55,18 @@ export class SessionMaker {
       if (retry === undefined || !mayBeThere) await undo?.();
       throw error;
     }
+  }
+
+  async #told({ agent, name, tell, deadline }: StartOrder): Promise<Carried> {
+    let cause: unknown;
+    try {
+      const carried = await this.#carrier.carry(await tell(name), agent, name);
+      if (!deadline.isPast()) return carried;
+    } catch (error) {
+      // Where it was given up because of that, the error speaks of somebody who did not answer.
+      if (!deadline.isPast()) throw error;
+      cause = error;
+    }
+    throw new Problem('StartTimeout', { cause });
   }
 }

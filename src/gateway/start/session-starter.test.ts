@@ -1,5 +1,8 @@
-import { beforeEach, describe, expect, it } from 'vitest';
-import { StartBed, WITH_POD, type Replica } from './testing/start-bed.ts';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { sleep } from '../../kube/clock.ts';
+import { Problem } from '../problems.ts';
+import type { Told } from './body-carrier.ts';
+import { PATIENCE_MS, StartBed, WITH_POD, type Replica } from './testing/start-bed.ts';
 
 let bed: StartBed;
 let gateway: Replica;
@@ -88,4 +91,41 @@ describe('an Agent that is full', () => {
       });
     },
   );
+});
+
+describe('a start that is late', () => {
+  it.each([['k'], [undefined]])('before there is a Session makes none: key %s', async (key) => {
+    const undo = vi.fn(() => Promise.resolve());
+    const tell = async (): Promise<Told> => {
+      await sleep(bed.clock, PATIENCE_MS + 1);
+      return { headers: {}, body: Buffer.alloc(0) };
+    };
+    const asked = gateway.ask({ ...(key !== undefined && { key }), tell, undo });
+    await bed.clock.advanceAsync(PATIENCE_MS + 1);
+    expect(await asked).toMatchObject({ kind: 'StartTimeout' });
+    expect(bed.calls).toEqual([]);
+    expect(undo).toHaveBeenCalledOnce();
+  });
+
+  it('because Daily was asked for too long is no fault of Daily', async () => {
+    const tell = async (): Promise<Told> => {
+      await sleep(bed.clock, PATIENCE_MS);
+      throw new Problem('DailyFailed');
+    };
+    const asked = gateway.ask({ tell });
+    await bed.clock.advanceAsync(PATIENCE_MS);
+    expect(await asked).toMatchObject({ kind: 'StartTimeout' });
+  });
+
+  it('while the API server does not answer a read is told so', async () => {
+    bed.before = (call) => (call === 'get sessions' ? sleep(bed.clock, PATIENCE_MS) : undefined);
+    const asked = gateway.ask({
+      key: 'k',
+      checkReady: () => {
+        throw new Problem('NotReady');
+      },
+    });
+    await bed.clock.advanceAsync(PATIENCE_MS);
+    expect(await asked).toMatchObject({ kind: 'StartTimeout' });
+  });
 });

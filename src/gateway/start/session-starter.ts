@@ -8,6 +8,7 @@ import { find } from '../../kube/find.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
 import { Problem } from '../problems.ts';
 import type { BodyCarrier } from './body-carrier.ts';
+import type { Deadline } from './deadline.ts';
 import type { Retry } from './idempotency.ts';
 import { Places } from './places.ts';
 import { isYoung, nameOf } from './retry-name.ts';
@@ -57,13 +58,19 @@ export class SessionStarter {
    * @throws Problem when it is refused, or has none in time
    */
   async start(order: StartOrder): Promise<Started> {
-    const { retry, agent } = order;
-    if (retry === undefined) {
-      order.checkReady();
-      this.#places.check(agent);
-      return await this.#waiter.wait(await this.#make(order), order);
+    const { retry, deadline } = order;
+    try {
+      return await (retry === undefined ? this.#startNew(order) : this.#startOnce(order, retry));
+    } catch (error) {
+      if (error instanceof Problem || !deadline.isPast()) throw error;
+      throw new Problem('StartTimeout', { cause: error });
     }
-    return await this.#startOnce(order, retry);
+  }
+
+  async #startNew(order: StartOrder): Promise<Started> {
+    order.checkReady();
+    this.#places.check(order.agent);
+    return await this.#waiter.wait(await this.#make(order), order);
   }
 
   /** The answer to an order that may come again: that of the Session which it has, or gets now. */
@@ -98,9 +105,9 @@ export class SessionStarter {
     const { name, over } = found;
     for (const old of over) {
       const { name: held } = old.metadata;
-      if ((await this.#read(namespace, held))?.metadata.uid === old.metadata.uid) continue;
+      if ((await this.#read(namespace, held, order.deadline))?.metadata.uid === old.metadata.uid) continue;
       // Where that has gone, another replica may have begun with its name, or have made this one before it went.
-      if ((await this.#read(namespace, name)) === undefined) this.#sessions.removeGone(old);
+      if ((await this.#read(namespace, name, order.deadline)) === undefined) this.#sessions.removeGone(old);
       return 'again';
     }
     const session = await this.#findOrMake(namespace, { ...order, name });
@@ -119,7 +126,7 @@ export class SessionStarter {
       this.#places.check(agent);
     } catch (error) {
       // The cache of this replica may not show yet what another has just made.
-      const fresh = await this.#read(namespace, name);
+      const fresh = await this.#read(namespace, name, order.deadline);
       if (fresh === undefined || isRefused(fresh)) throw error;
       return fresh;
     }
@@ -129,7 +136,7 @@ export class SessionStarter {
       return await making;
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
-      const fresh = await this.#read(namespace, name);
+      const fresh = await this.#read(namespace, name, order.deadline);
       if (fresh === undefined || !isRefused(fresh)) return fresh ?? 'again';
       await this.#writer.delete(fresh);
       return 'again';
@@ -138,8 +145,8 @@ export class SessionStarter {
     }
   }
 
-  async #read(namespace: string, name: string): Promise<Session | undefined> {
-    const session = await find(this.#api, sessionResource, { namespace, name });
+  async #read(namespace: string, name: string, { signal }: Deadline): Promise<Session | undefined> {
+    const session = await find(this.#api, sessionResource, { namespace, name }, { signal });
     if (session !== undefined) this.#sessions.writeThrough(session);
     return session;
   }
