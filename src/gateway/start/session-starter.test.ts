@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { sleep } from '../../kube/clock.ts';
+import type { ObjectMeta } from '../../kube/objects.ts';
 import { Problem } from '../problems.ts';
 import type { Told } from './body-carrier.ts';
-import { PATIENCE_MS, StartBed, WITH_POD, type Replica } from './testing/start-bed.ts';
+import { PATIENCE_MS, refusal, StartBed, WITH_POD, type Replica } from './testing/start-bed.ts';
 
 let bed: StartBed;
 let gateway: Replica;
@@ -45,7 +46,7 @@ describe('a key that is used again after its window', () => {
     gateway.fallBehind();
     bed.remove(bed.session);
     const both = [gateway.ask({ key: 'k' })];
-    await settle();
+    await bed.clock.advanceAsync(1_000);
     both.push(other.ask({ key: 'k' }));
     await settle();
     bed.decide(bed.session, WITH_POD);
@@ -62,7 +63,9 @@ describe('a key that is used again after its window', () => {
     other.fallBehind();
     const second = await startedWith('k');
     if (old !== undefined) bed.remove(old);
-    expect(await other.ask({ key: 'k' })).toMatchObject({ sessionId: second });
+    const asked = other.ask({ key: 'k' });
+    await bed.clock.advanceAsync(1_000);
+    expect(await asked).toMatchObject({ sessionId: second });
     expect(bed.sessions).toHaveLength(1);
   });
 });
@@ -127,5 +130,52 @@ describe('a start that is late', () => {
     });
     await bed.clock.advanceAsync(PATIENCE_MS);
     expect(await asked).toMatchObject({ kind: 'StartTimeout' });
+  });
+});
+
+describe('a refused Session', () => {
+  /** One that was refused, and that its caller has been told of. */
+  async function refused(metadata: Partial<ObjectMeta> = {}): Promise<void> {
+    const asked = gateway.ask({ key: 'k' });
+    await settle();
+    bed.annotate(bed.session, metadata);
+    bed.decide(bed.session, { phase: 'Rejected', reason: 'AgentPaused' });
+    expect(await asked).toMatchObject({ kind: 'NotReady' });
+    bed.calls.length = 0;
+  }
+
+  it('gives way to a new try', async () => {
+    await refused();
+    const again = gateway.ask({ key: 'k' });
+    await settle();
+    bed.decide(bed.session, WITH_POD);
+    expect(await again).toMatchObject({ start: 'warm' });
+  });
+
+  it.each<[string, { finalizers?: string[] }]>([
+    ['which somebody’s finalizer keeps', { finalizers: ['example.com/mine'] }],
+    ['which the gateway may not delete', {}],
+  ])('%s is looked at now and then until it is too late', async (_why, metadata) => {
+    bed.before = (call) => {
+      if (call === 'delete sessions' && metadata.finalizers === undefined) throw refusal(403, 'Forbidden');
+    };
+    await refused(metadata);
+    const tell = vi.fn(() => Promise.resolve({ headers: {}, body: Buffer.alloc(0) }));
+    const again = gateway.ask({ key: 'k', tell });
+    await bed.clock.advanceAsync(PATIENCE_MS);
+    expect(await again).toMatchObject({ kind: 'StartTimeout' });
+    expect(bed.calls.length).toBeLessThan(40);
+    expect(tell).not.toHaveBeenCalled();
+  });
+
+  it('that goes at last gives way then', async () => {
+    await refused({ finalizers: ['example.com/mine'] });
+    const again = gateway.ask({ key: 'k' });
+    await bed.clock.advanceAsync(10_000);
+    bed.annotate(bed.session, { finalizers: [] });
+    bed.remove(bed.session);
+    await bed.clock.advanceAsync(10_000);
+    bed.decide(bed.session, WITH_POD);
+    expect(await again).toMatchObject({ start: 'warm' });
   });
 });

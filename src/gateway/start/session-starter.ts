@@ -2,7 +2,7 @@ import type { RejectReason } from '../../api/reasons.ts';
 import { sessions as sessionResource } from '../../api/resources.ts';
 import type { Session } from '../../api/session.ts';
 import type { KubeApi } from '../../kube/api.ts';
-import type { Clock } from '../../kube/clock.ts';
+import { sleep, type Clock } from '../../kube/clock.ts';
 import { isAlreadyExists } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
@@ -18,6 +18,9 @@ import { SessionWaiter, startedBy } from './session-waiter.ts';
 import type { SessionWriter } from './session-writer.ts';
 import type { Started, StartOrder } from './start-order.ts';
 import { earlierAnswer, isRefused } from './start-verdict.ts';
+
+/** While a refused Session is in the way of the next one, or another replica is at it. */
+const AGAIN_MS = { least: 200, most: 5_000 };
 
 /**
  * Starts Sessions as anybody may: it makes the object and waits for what the controller decides. A start that is refused leaves no object
@@ -75,20 +78,25 @@ export class SessionStarter {
 
   /** The answer to an order that may come again: that of the Session which it has, or gets now. */
   async #startOnce(order: StartOrder, retry: Retry): Promise<Started> {
-    for (;;) {
-      // A refused one that somebody else keeps from going would be in the way for ever.
-      if (order.deadline.isPast()) throw new Problem('StartTimeout');
-      const session = await this.#sessionOf(order, retry);
-      if (session === 'again') continue;
-      checkSame(retry.isFor(session));
-      // It was there before this request, which is answered as the one before was.
-      const answer = earlierAnswer(session);
-      if (answer !== undefined) return startedBy(session, answer);
-      try {
-        return await this.#waiter.wait(session, order);
-      } catch (error) {
-        if (!isWithoutBody(error)) throw error;
-      }
+    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+      const answer = await this.#tryOnce(order, retry);
+      if (answer !== 'again') return answer;
+      await sleep(this.#clock, waitMs, order.deadline.signal);
+    }
+  }
+
+  async #tryOnce(order: StartOrder, retry: Retry): Promise<Started | 'again'> {
+    const session = await this.#sessionOf(order, retry);
+    if (session === 'again') return 'again';
+    checkSame(retry.isFor(session));
+    // It was there before this request, which is answered as the one before was.
+    const answer = earlierAnswer(session);
+    if (answer !== undefined) return startedBy(session, answer);
+    try {
+      return await this.#waiter.wait(session, order);
+    } catch (error) {
+      if (!isWithoutBody(error)) throw error;
+      return 'again';
     }
   }
 
@@ -120,7 +128,12 @@ export class SessionStarter {
     const key = keyOf({ namespace, name });
     const known = (await this.#retried.get(key)?.catch(() => undefined)) ?? this.#sessions.get(key);
     if (known !== undefined && !isRefused(known)) return known;
-    if (known !== undefined) await this.#writer.delete(known);
+    if (known !== undefined) {
+      await this.#writer.delete(known);
+      // Somebody else may keep it from going, and nothing is to be done for one that cannot be made.
+      const left = await this.#read(namespace, name, order.deadline);
+      if (left !== undefined) return isRefused(left) ? 'again' : left;
+    }
     try {
       order.checkReady();
       this.#places.check(agent);

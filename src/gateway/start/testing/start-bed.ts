@@ -199,6 +199,7 @@ export class Replica {
   }
 }
 
-function refusal(code: number, reason: string): Error {
+/** An answer of the API server's that says no. */
+export function refusal(code: number, reason: string): Error {
   return errorFromAnswer('call', code, JSON.stringify({ kind: 'Status', reason }), undefined);
 }
