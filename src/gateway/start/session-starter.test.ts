@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { SessionStatus } from '../../api/session.ts';
+import { EPOCH } from '../../api/testing/objects.ts';
 import { sleep } from '../../kube/clock.ts';
 import type { ObjectMeta } from '../../kube/objects.ts';
 import { Problem } from '../problems.ts';
@@ -178,4 +180,119 @@ describe('a refused Session', () => {
     bed.decide(bed.session, WITH_POD);
     expect(await again).toMatchObject({ start: 'warm' });
   });
+});
+
+describe('a request and its retry ten seconds later', () => {
+  const undo = vi.fn(() => Promise.resolve());
+  let first: ReturnType<Replica['ask']>;
+  let retry: ReturnType<Replica['ask']>;
+
+  beforeEach(() => undo.mockClear());
+
+  /** Both wait for one Session when it is too late for the first. */
+  async function untilLate(at: Replica): Promise<void> {
+    first = gateway.ask({ key: 'k', undo });
+    await bed.clock.advanceAsync(10_000);
+    retry = at.ask({ key: 'k' });
+    await bed.clock.advanceAsync(PATIENCE_MS - 10_000);
+  }
+
+  it('at one replica keep the session when it is too late for the first', async () => {
+    await untilLate(gateway);
+    expect(await first).toMatchObject({ kind: 'StartTimeout' });
+    bed.decide(bed.session, WITH_POD);
+    expect(await retry).toMatchObject({ sessionId: bed.session.metadata.name });
+    expect(bed.calls).not.toContain('delete sessions');
+    expect(undo).not.toHaveBeenCalled();
+  });
+
+  it('at one replica leave nothing behind when it is too late for both', async () => {
+    await untilLate(gateway);
+    await bed.clock.advanceAsync(10_000);
+    expect(await Promise.all([first, retry])).toMatchObject([{ kind: 'StartTimeout' }, { kind: 'StartTimeout' }]);
+    expect(bed.sessions).toEqual([]);
+    expect(undo).toHaveBeenCalledOnce();
+  });
+
+  it('at two replicas end with a session for the retry, which has its own time', async () => {
+    await untilLate(bed.replica());
+    expect(await first).toMatchObject({ kind: 'StartTimeout' });
+    expect(undo).toHaveBeenCalledOnce();
+    await bed.clock.advanceAsync(1_000);
+    expect(bed.session.spec.startBefore).toBe(new Date(EPOCH + 10_000 + PATIENCE_MS).toISOString());
+    bed.decide(bed.session, WITH_POD);
+    expect(await retry).toMatchObject({ sessionId: bed.session.metadata.name });
+  });
+
+  it('are both told of a session that the first has not seen to start in time', async () => {
+    const other = bed.replica();
+    first = gateway.ask({ key: 'k', undo });
+    await settle();
+    gateway.fallBehind();
+    bed.decide(bed.session, WITH_POD);
+    const told = await other.ask({ key: 'k' });
+    await bed.clock.advanceAsync(PATIENCE_MS);
+    expect(await first).toEqual(told);
+    expect(bed.session.metadata.name).toBe(told.sessionId);
+    expect(undo).not.toHaveBeenCalled();
+  });
+
+  it('are both told of a session that gets its pod while the first is about to delete it', async () => {
+    bed.before = (call) => {
+      if (call !== 'delete sessions') return;
+      bed.before = () => undefined;
+      bed.decide(bed.session, WITH_POD);
+    };
+    await untilLate(bed.replica());
+    await bed.clock.advanceAsync(1_000);
+    expect(await first).toMatchObject({ start: 'warm' });
+    expect(await retry).toEqual(await first);
+    expect(undo).not.toHaveBeenCalled();
+  });
+
+  it.each<SessionStatus>([
+    { phase: 'Rejected', reason: 'StartBeforePassed' },
+    { phase: 'Ended', reason: 'StartTimeout' },
+  ])('end with a session for the retry when the controller ends what had the time of the first: %o', async (status) => {
+    await untilLate(gateway);
+    bed.decide(bed.session, status);
+    await bed.clock.advanceAsync(1_000);
+    bed.decide(bed.session, WITH_POD);
+    expect(await retry).toMatchObject({ start: 'warm' });
+  });
+});
+
+describe('a start that is late with its Session', () => {
+  const undo = vi.fn(() => Promise.resolve());
+  beforeEach(() => undo.mockClear());
+
+  it('takes that back where nobody can come again for it, even when it has its pod at that moment', async () => {
+    const asked = gateway.ask({ undo });
+    await settle();
+    gateway.fallBehind();
+    bed.decide(bed.session, WITH_POD);
+    await bed.clock.advanceAsync(PATIENCE_MS);
+    expect(await asked).toMatchObject({ kind: 'StartTimeout' });
+    expect(bed.sessions).toEqual([]);
+    expect(undo).toHaveBeenCalledOnce();
+  });
+
+  it.each([['k'], [undefined]])(
+    'is answered while the API server is away, and taken back after: key %s',
+    async (key) => {
+      const asked = gateway.ask({ ...(key !== undefined && { key }), undo });
+      await settle();
+      bed.before = () => {
+        throw refusal(503, 'ServiceUnavailable');
+      };
+      await bed.clock.advanceAsync(PATIENCE_MS + 3_000);
+      expect(await asked).toMatchObject({ kind: 'StartTimeout' });
+      await bed.clock.advanceAsync(60_000);
+      expect(bed.sessions).toHaveLength(1);
+      bed.before = () => undefined;
+      await bed.clock.advanceAsync(10_000);
+      expect(bed.sessions).toEqual([]);
+      expect(undo).toHaveBeenCalledOnce();
+    },
+  );
 });

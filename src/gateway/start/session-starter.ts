@@ -1,4 +1,3 @@
-import type { RejectReason } from '../../api/reasons.ts';
 import { sessions as sessionResource } from '../../api/resources.ts';
 import type { Session } from '../../api/session.ts';
 import type { KubeApi } from '../../kube/api.ts';
@@ -19,7 +18,7 @@ import type { SessionWriter } from './session-writer.ts';
 import type { Started, StartOrder } from './start-order.ts';
 import { earlierAnswer, isRefused } from './start-verdict.ts';
 
-/** While a refused Session is in the way of the next one, or another replica is at it. */
+/** While a refused Session is in the way of the next one, or another replica takes back what it has done for it. */
 const AGAIN_MS = { least: 200, most: 5_000 };
 
 /**
@@ -61,43 +60,36 @@ export class SessionStarter {
    * @throws Problem when it is refused, or has none in time
    */
   async start(order: StartOrder): Promise<Started> {
-    const { retry, deadline } = order;
+    const { deadline } = order;
     try {
-      return await (retry === undefined ? this.#startNew(order) : this.#startOnce(order, retry));
+      for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+        const answer = await this.#tryOnce(order);
+        if (answer !== 'again') return answer;
+        await sleep(this.#clock, waitMs, deadline.signal);
+      }
     } catch (error) {
       if (error instanceof Problem || !deadline.isPast()) throw error;
       throw new Problem('StartTimeout', { cause: error });
     }
   }
 
-  async #startNew(order: StartOrder): Promise<Started> {
+  async #tryOnce(order: StartOrder): Promise<Started | 'again'> {
+    const { retry } = order;
+    const session = await (retry === undefined ? this.#makeNew(order) : this.#sessionOf(order, retry));
+    if (session === 'again') return 'again';
+    if (retry !== undefined) {
+      checkSame(retry.isFor(session));
+      // It was there before this request, which is answered as the one before was.
+      const answer = earlierAnswer(session);
+      if (answer !== undefined) return startedBy(session, answer);
+    }
+    return await this.#waiter.wait(session, order);
+  }
+
+  async #makeNew(order: StartOrder): Promise<Session> {
     order.checkReady();
     this.#places.check(order.agent);
-    return await this.#waiter.wait(await this.#make(order), order);
-  }
-
-  /** The answer to an order that may come again: that of the Session which it has, or gets now. */
-  async #startOnce(order: StartOrder, retry: Retry): Promise<Started> {
-    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
-      const answer = await this.#tryOnce(order, retry);
-      if (answer !== 'again') return answer;
-      await sleep(this.#clock, waitMs, order.deadline.signal);
-    }
-  }
-
-  async #tryOnce(order: StartOrder, retry: Retry): Promise<Started | 'again'> {
-    const session = await this.#sessionOf(order, retry);
-    if (session === 'again') return 'again';
-    checkSame(retry.isFor(session));
-    // It was there before this request, which is answered as the one before was.
-    const answer = earlierAnswer(session);
-    if (answer !== undefined) return startedBy(session, answer);
-    try {
-      return await this.#waiter.wait(session, order);
-    } catch (error) {
-      if (!isWithoutBody(error)) throw error;
-      return 'again';
-    }
+    return await this.#make(order);
   }
 
   /** The one Session that the key of a request stands for; again, where the cache was behind. */
@@ -177,9 +169,4 @@ function checkSame(isSame: boolean | undefined): void {
       error: 'The keys of the gateway are being changed. Please try again.',
       retryAfterSeconds: 30,
     });
-}
-
-/** Whoever made the Session has died before its body was there: it has been deleted, and this request has one. */
-function isWithoutBody(error: unknown): boolean {
-  return error instanceof Problem && error.more['reason'] === ('BodyNotFound' satisfies RejectReason);
 }

@@ -7,6 +7,7 @@ import { find } from '../../kube/find.ts';
 import type { Logger } from '../../kube/logger.ts';
 import type { NewObject } from '../../kube/objects.ts';
 import { refOf, type ObjectRef } from '../../kube/resources.ts';
+import { earlierAnswer } from './start-verdict.ts';
 
 /** After this the API server has carried a creation out or never will: the `?timeout=` of a mutation, with a margin. */
 const SETTLED_MS = 7_000;
@@ -60,6 +61,32 @@ export class SessionWriter {
   /** Resolves when it has been tried; where there is no answer, it is tried again until there is. */
   async delete(session: Session): Promise<void> {
     if (!(await this.#tryToDelete(session))) void this.#keepDeleting(session);
+  }
+
+  /**
+   * Deletes a Session that has no pod yet; resolves with it where it has one by then, which stays. Resolves when that is certain, however long
+   * the API server is away; rejects when the process ends.
+   */
+  async deleteUnstarted(session: Session): Promise<Session | undefined> {
+    const { uid, name } = session.metadata;
+    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+      try {
+        const now = await find(this.#api, sessionResource, refOf(session), { signal: this.#ending });
+        if (now?.metadata.uid !== uid) return undefined;
+        if (earlierAnswer(now) !== undefined) return now;
+        const { resourceVersion } = now.metadata;
+        await this.#api.delete(sessionResource, refOf(now), { uid, resourceVersion, propagationPolicy: 'Background' });
+        return undefined;
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        // One that has changed meanwhile may have its pod now.
+        if (!isConflict(error)) {
+          this.#logger.warn({ err: error, session: name }, 'a Session that is late could not be deleted');
+          if (!isUnavailable(error)) return undefined; // Its time to start is over.
+        }
+      }
+      await sleep(this.#clock, waitMs, this.#ending);
+    }
   }
 
   /** The Session; undefined where there is none, nor will be. Rejects when the process ends. */
