@@ -158,7 +158,7 @@ export function isUnavailable(error: unknown): boolean {
 }
 
 /** The mutation may or may not have been carried out. */
-export function isOutcomeUnknown(error: unknown): boolean {
+export function isOutcomeUnknown(error: unknown): error is KubeError {
   return error instanceof KubeError && error.outcome === 'unknown';
 }
 

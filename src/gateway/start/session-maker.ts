@@ -24,6 +24,20 @@ export class SessionMaker {
 
   /** @throws Problem StartTimeout when there is no time left for it to start */
   async make(order: StartOrder): Promise<Session> {
+    const { session, bring } = await this.#create(order);
+    this.#sessions.writeThrough(session);
+    try {
+      await bring?.(session);
+    } catch (error) {
+      await this.#writer.delete(session);
+      await order.undo?.();
+      throw error;
+    }
+    void this.#carrier.dropWhenTold(session, this.#ending);
+    return session;
+  }
+
+  async #create(order: StartOrder): Promise<{ session: Session; bring: Carried['bring'] | undefined }> {
     const { agent, name, undo, deadline, retry } = order;
     const { namespace = '', name: agentName } = agent.metadata;
     try {
@@ -38,17 +52,8 @@ export class SessionMaker {
         },
         spec: { agent: agentName, ...spec, startBefore: new Date(deadline.until).toISOString() },
       };
-      const session = await this.#writer.create(namespace, wanted, {
-        signal: deadline.signal,
-        once: retry === undefined,
-      });
-      this.#sessions.writeThrough(session);
-      await bring?.(session).catch(async (error: unknown) => {
-        await this.#writer.delete(session);
-        throw error;
-      });
-      void this.#carrier.dropWhenTold(session, this.#ending);
-      return session;
+      const once = retry === undefined;
+      return { session: await this.#writer.create(namespace, wanted, { signal: deadline.signal, once }), bring };
     } catch (error) {
       // Where it is there, or may be, and is asked for again, its agent is to find what it is told of.
       const mayBeThere = isAlreadyExists(error) || isOutcomeUnknown(error);

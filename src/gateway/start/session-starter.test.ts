@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionStatus } from '../../api/session.ts';
 import { EPOCH } from '../../api/testing/objects.ts';
 import { sleep } from '../../kube/clock.ts';
+import { clientError } from '../../kube/errors.ts';
 import type { ObjectMeta } from '../../kube/objects.ts';
 import { Problem } from '../problems.ts';
 import type { Told } from './body-carrier.ts';
@@ -295,4 +296,32 @@ describe('a start that is late with its Session', () => {
       expect(undo).toHaveBeenCalledOnce();
     },
   );
+});
+
+describe('a request that is lost', () => {
+  it.each([['k'], [undefined]])('leaves nothing of what was done for its Session: key %s', async (key) => {
+    const undo = vi.fn(() => Promise.resolve());
+    bed.before = (call) => {
+      if (call === 'create sessions') throw clientError('create', 'ConnectionLost', 'unknown');
+    };
+    const asked = gateway.ask({ ...(key !== undefined && { key }), undo });
+    await bed.clock.advanceAsync(15_000);
+    expect(await asked).toMatchObject({ reason: 'ConnectionLost' });
+    expect(undo).toHaveBeenCalledOnce();
+  });
+});
+
+describe('a body that may not have come', () => {
+  it.each([['k'], [undefined]])('leaves neither a Session nor what was done for it: key %s', async (key) => {
+    const undo = vi.fn(() => Promise.resolve());
+    const tell = (): Promise<Told> => Promise.resolve({ headers: {}, body: Buffer.alloc(10_000) });
+    bed.after = (call) => {
+      if (call === 'create secrets') throw clientError('create', 'ConnectionLost', 'unknown');
+    };
+    const asked = gateway.ask({ ...(key !== undefined && { key }), tell, undo });
+    await settle();
+    expect(await asked).toMatchObject({ reason: 'ConnectionLost' });
+    expect(bed.sessions).toEqual([]);
+    expect(undo).toHaveBeenCalledOnce();
+  });
 });

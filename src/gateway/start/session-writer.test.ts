@@ -73,7 +73,7 @@ describe('a Session that is made', () => {
     await clock.advanceAsync(6_900);
     expect(answer).toBeUndefined();
     await clock.advanceAsync(10_000);
-    expect(answer).toMatchObject({ reason: 'ConnectionLost' });
+    expect(answer).toMatchObject({ reason: 'ConnectionLost', outcome: 'refused' });
     const { length } = calls;
     await clock.advanceAsync(60_000);
     expect(calls).toHaveLength(length);

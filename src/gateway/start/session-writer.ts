@@ -2,7 +2,7 @@ import { sessions as sessionResource } from '../../api/resources.ts';
 import type { Session } from '../../api/session.ts';
 import type { KubeApi } from '../../kube/api.ts';
 import { abortable, sleep, type Clock } from '../../kube/clock.ts';
-import { isConflict, isNotFound, isOutcomeUnknown, isUnavailable } from '../../kube/errors.ts';
+import { isConflict, isNotFound, isOutcomeUnknown, isUnavailable, KubeError } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import type { Logger } from '../../kube/logger.ts';
 import type { NewObject } from '../../kube/objects.ts';
@@ -53,7 +53,7 @@ export class SessionWriter {
         if (once) void settled.then((late) => late && this.delete(late)).catch(() => undefined);
         throw error;
       });
-      if (made === undefined) throw error;
+      if (made === undefined) throw notMade(error);
       return made;
     }
   }
@@ -128,4 +128,10 @@ export class SessionWriter {
       return !isUnavailable(error);
     }
   }
+}
+
+/** It is certain now: whoever hears of it need not reckon with a Session. */
+function notMade(error: KubeError): KubeError {
+  const { code, reason, retryAfterSeconds } = error;
+  return new KubeError(error.message, { code, reason, retryAfterSeconds, outcome: 'refused', cause: error });
 }
