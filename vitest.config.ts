@@ -6,8 +6,11 @@ import { defineConfig } from 'vitest/config';
  *
  * A run starts one cluster (its global setup), which its files share; each keeps to namespaces of its own. Fault tests
  * take the cluster's parts away, so they run one file after the other.
+ *
+ * The time limits are for what hangs. Tests of a file that run side by side share the machine, and take a minute each on one with two
+ * cores that does nothing else; waits within a test have limits of their own, which say what was waited for.
  */
-const onCluster = { testTimeout: 180_000, hookTimeout: 900_000, pool: 'forks' as const, maxConcurrency: 16 };
+const onCluster = { testTimeout: 400_000, hookTimeout: 900_000, pool: 'forks' as const, maxConcurrency: 16 };
 
 export default defineConfig({
   test: {

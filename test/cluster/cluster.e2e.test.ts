@@ -45,20 +45,20 @@ const untilPhase = async (name: string, ...phases: string[]): Promise<Pod> =>
       const pod = await getPod(name);
       return phases.includes(pod.status.phase) && pod;
     },
-    { what: `pod ${name} to be ${phases.join(' or ')}`, timeoutMs: 30_000, intervalMs: 200 },
+    { what: `pod ${name} to be ${phases.join(' or ')}`, timeoutMs: 90_000, intervalMs: 200 },
   );
 
 /** Until the script has written something: then its traps are set too. */
 const untilLog = async (name: string, word: string): Promise<unknown> =>
   waitFor(async () => (await kubectl('logs', name)).includes(word), {
     what: `${word} in the log of ${name}`,
-    timeoutMs: 30_000,
+    timeoutMs: 90_000,
     intervalMs: 200,
   });
 
 beforeAll(async () => {
   await cluster.kubectl(['create', 'namespace', namespace]);
-  await waitFor(() => kubectl('get', 'serviceaccount', 'default'), { what: 'the service account', timeoutMs: 30_000 });
+  await waitFor(() => kubectl('get', 'serviceaccount', 'default'), { what: 'the service account', timeoutMs: 90_000 });
 });
 
 afterAll(async () => {

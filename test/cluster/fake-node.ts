@@ -30,7 +30,7 @@ export async function waitUntilSchedulable(api: Api, name: string): Promise<void
     const node = await api.call<{ spec: { taints?: unknown[] } }>('GET', `/api/v1/nodes/${name}`);
     return (node.spec.taints ?? []).length === 0;
   };
-  await waitFor(hasNoTaint, { what: `node ${name} to lose its taints`, timeoutMs: 30_000 });
+  await waitFor(hasNoTaint, { what: `node ${name} to lose its taints`, timeoutMs: 90_000 });
 }
 
 /** Writes the Ready condition, from which the controller manager derives taints. */

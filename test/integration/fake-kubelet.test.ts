@@ -23,7 +23,7 @@ const errors: Error[] = [];
 let kubelet: FakeKubelet;
 
 const kubectl = async (...args: string[]): Promise<string> =>
-  (await cluster.kubectl(['--namespace', namespace, ...args], { timeoutMs: 60_000 })).stdout;
+  (await cluster.kubectl(['--namespace', namespace, ...args], { timeoutMs: 120_000 })).stdout;
 
 async function createPod(name: string, script: PodScript, spec: Record<string, unknown> = {}): Promise<void> {
   scripts.set(name, script);
@@ -65,7 +65,7 @@ const untilPod = async (name: string, what: string, matches: (pod: Pod) => boole
       const pod = JSON.parse(await kubectl('get', 'pod', name, '-o', 'json')) as Pod;
       return matches(pod) && pod;
     },
-    { what: `pod ${name} to be ${what}`, timeoutMs: 30_000, intervalMs: 100 },
+    { what: `pod ${name} to be ${what}`, timeoutMs: 90_000, intervalMs: 100 },
   );
 
 const untilPhase = (name: string, phase: string): Promise<Pod> =>
@@ -73,7 +73,7 @@ const untilPhase = (name: string, phase: string): Promise<Pod> =>
 
 beforeAll(async () => {
   await cluster.kubectl(['create', 'namespace', namespace]);
-  await waitFor(() => kubectl('get', 'serviceaccount', 'default'), { what: 'the service account', timeoutMs: 30_000 });
+  await waitFor(() => kubectl('get', 'serviceaccount', 'default'), { what: 'the service account', timeoutMs: 90_000 });
   kubelet = await startFakeKubelet({
     kubeconfig: cluster.kubeconfig,
     namePrefix: `${namespace}-`,
@@ -94,8 +94,8 @@ describe('a fake kubelet on a real apiserver', () => {
     await createPod('plain', {});
     const pod = await untilPhase('plain', 'Running');
     expect(kubelet.nodes).toContain(pod.spec.nodeName);
-    await kubectl('wait', '--for=condition=Ready', 'pod/plain', '--timeout=10s');
-    await kubectl('delete', 'pod', 'plain', '--timeout=20s');
+    await kubectl('wait', '--for=condition=Ready', 'pod/plain', '--timeout=90s');
+    await kubectl('delete', 'pod', 'plain', '--timeout=90s');
     await expect(kubectl('get', 'pod', 'plain')).rejects.toThrow(/not found/);
   });
 
@@ -146,7 +146,7 @@ describe('a fake kubelet on a real apiserver', () => {
 
   test('plays a pod of protocol Http, whose supervisor answers at its address', async () => {
     await createHttpPod('http', { readyDelayMs: 300, stopMs: 700 });
-    await kubectl('wait', '--for=condition=Ready', 'pod/http', '--timeout=20s');
+    await kubectl('wait', '--for=condition=Ready', 'pod/http', '--timeout=90s');
     const ready = await untilPhase('http', 'Running');
     const answer = await fetch(`http://${ready.status.podIP ?? ''}:${SUPERVISOR_PORT}/readyz`);
     expect(answer.status).toBe(200);

@@ -15,7 +15,7 @@ const kube = new TestKube(cluster, namespace);
 beforeAll(async () => {
   await Promise.all([kube.createNamespace(), applyCrds(cluster)]);
   const account = ['get', 'serviceaccount', 'default', '--namespace', namespace];
-  await waitFor(() => cluster.kubectl(account), { what: 'the service account of pods', timeoutMs: 30_000 });
+  await waitFor(() => cluster.kubectl(account), { what: 'the service account of pods', timeoutMs: 90_000 });
 });
 
 afterAll(async () => {

@@ -30,7 +30,7 @@ test('a watched namespace that is deleted, and its rights with it, holds up neit
   await goes.burst('endless', 1, 'caught');
   await goes.kube.sessionInPhase('caught-0', 'Running');
 
-  await cluster.kubectl(['delete', 'namespace', goes.namespace, '--wait', '--timeout=60s']);
+  await cluster.kubectl(['delete', 'namespace', goes.namespace, '--wait', '--timeout=180s']);
   await stays.settled(await stays.burst('agent', 1, 'present'));
 
   await first.stop();
@@ -44,4 +44,4 @@ test('a watched namespace that is deleted, and its rights with it, holds up neit
   await goes.agent('agent', 5);
   await goes.settled(await goes.burst('agent', 1, 'again'));
   for (const scene of [stays, goes]) expect((await scene.replay()).violations).toEqual([]);
-});
+}, 600_000);

@@ -230,7 +230,7 @@ export class Scene {
   }
 
   /** Resolves when these Sessions are over, and their pods let go of. */
-  async settled(names: readonly string[], timeoutMs = 120_000): Promise<void> {
+  async settled(names: readonly string[], timeoutMs = 240_000): Promise<void> {
     const wanted = new Set(names);
     const { api } = this.kube;
     let open = '';
