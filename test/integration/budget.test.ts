@@ -13,6 +13,9 @@ import { Stage, type Scene, type ScriptOf } from '../support/stage.ts';
 /**
  * What a session costs the API server in writes of ours, from its creation to its last trace; docs/performance.md has the table. A change
  * that changes this must change the numbers here, and say why.
+ *
+ * All are exact but the statuses of Sessions: a controller that is behind writes one for two, so fewer of these may be needed, though not
+ * one for each Session.
  */
 const BUDGET = {
   warm: {
@@ -48,7 +51,7 @@ const MOST_EVENTS = { warm: 0, cold: 0, stop: 1, refused: 1 };
 /** Counts in an Agent's status are written no more often. */
 const COUNTS_EVERY_MS = 10_000;
 /** By which two requests may be nearer to each other when they arrive than when they were made. */
-const JITTER_MS = 500;
+const JITTER_MS = 2_000;
 
 let stage: Stage;
 beforeAll(async () => {
@@ -63,8 +66,8 @@ const KEEP_SESSIONS_SECONDS = 10;
 /** A start or a stop that takes longer than this is told in a status of its own, and an agent that takes twice as long to go. */
 const UNTOLD_MS = 1_000;
 
-/** How long a session takes that nobody stops. */
-const CALL_MS = 1_000;
+/** How long a session takes that nobody stops: so long that a controller which is behind still sees it run. */
+const CALL_MS = 5_000;
 
 interface Case {
   kind: keyof typeof BUDGET;
@@ -119,9 +122,11 @@ async function expectWithinBudget({ kind, maxAgents, pool, script, stop }: Case,
   const statuses = proxy.calls.filter(({ what }) => what === 'PATCH agents/status');
   const more = `${slow.length} of what was slow, ${events.length} Events, ${statuses.length} statuses of the Agent`;
   console.log(`${kind} ${pace.name}, ${count} sessions: ${JSON.stringify(ofSessions)}; ${more}`);
-  expect(ofSessions).toEqual(
-    Object.fromEntries(Object.entries(BUDGET[kind]).map(([what, per]) => [what, per * count])),
-  );
+  const { 'PATCH sessions/status': ofStatus = 0, ...others } = ofSessions;
+  const { 'PATCH sessions/status': perStatus, ...perOther } = BUDGET[kind];
+  expect(others).toEqual(Object.fromEntries(Object.entries(perOther).map(([what, per]) => [what, per * count])));
+  expect(ofStatus).toBeLessThanOrEqual(perStatus * count);
+  expect(ofStatus).toBeGreaterThan((perStatus - 1) * count);
   expect(events.length).toBeLessThanOrEqual(MOST_EVENTS[kind] * count);
   expect(tooEarly(statuses)).toEqual([]);
   await proxy.close();

@@ -44,7 +44,8 @@ async function expectAllRan(scene: Scene, names: string[]): Promise<void> {
   const { violations, podsCreated, peaks, sessions } = await scene.replay();
   expect(violations).toEqual([]);
   expect(podsCreated).toBe(SESSIONS);
-  expect(peaks['agent']?.pods).toBe(MAX_AGENTS);
+  // Never more. That the cap is reached says capacity.test.ts: here, pods may be over before the next one is there.
+  expect(peaks['agent']?.pods).toBeLessThanOrEqual(MAX_AGENTS);
   expect([...sessions.values()].map(({ status }) => status?.reason)).toEqual(Array(SESSIONS).fill('Completed'));
 }
 
