@@ -9,11 +9,11 @@ import { connectCluster } from '../cluster/vitest-setup.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
 import { TestKube } from '../support/kube.ts';
 
-/** Leader election on a real API server, with timings that a test can wait for. */
+/** Leader election on a real API server, with timings that a test can wait for, and that a machine which stutters for seconds keeps. */
 const cluster = await connectCluster();
 const namespace = `kit-lease-${Date.now().toString(36)}`;
 const kube = new TestKube(cluster, namespace);
-const timings = { leaseDurationMs: 4000, renewDeadlineMs: 3000, retryPeriodMs: 500 };
+const timings = { leaseDurationMs: 12_000, renewDeadlineMs: 9_000, retryPeriodMs: 1_500 };
 
 beforeAll(() => kube.createNamespace());
 
@@ -79,12 +79,13 @@ describe.concurrent('of candidates for a lease', () => {
     const first = await Candidate.start(context, 'released', 'first');
     expect(await first.leads).toEqual({ cleanHandover: true });
     const acquired = (await lease('released')).spec;
-    expect(acquired).toMatchObject({ holderIdentity: 'first', leaseDurationSeconds: 4, leaseTransitions: 0 });
+    expect(acquired).toMatchObject({ holderIdentity: 'first', leaseDurationSeconds: 12, leaseTransitions: 0 });
     const second = await Candidate.start(context, 'released', 'second');
     await first.stop();
     const since = Date.now();
     expect(await second.leads).toEqual({ cleanHandover: true });
-    expect(Date.now() - since).toBeLessThan(timings.leaseDurationMs);
+    // It looks every 1.5 to 3.3 s. Had it not noticed, it would have waited for the end of the lease, which was last renewed before.
+    expect(Date.now() - since).toBeLessThan(timings.leaseDurationMs - timings.retryPeriodMs);
     expect((await lease('released')).spec).toMatchObject({ holderIdentity: 'second', leaseTransitions: 1 });
   });
 
@@ -93,16 +94,17 @@ describe.concurrent('of candidates for a lease', () => {
     await first.leads;
     const second = await Candidate.start(context, 'cut-off', 'second');
     first.proxy.when(() => true, 'silence-before');
-    const since = Date.now();
-    const firstEnded = first.ended.then((error) => ({ error, afterMs: Date.now() - since }));
+    const order: string[] = [];
+    const ended = first.ended.then((error) => {
+      order.push('the first has stopped');
+      return error;
+    });
     const leadership = await second.leads;
-    const tookOverAfterMs = Date.now() - since;
-    const { error, afterMs } = await firstEnded;
-    expect(leadership).toEqual({ cleanHandover: false });
-    expect(error).toBeInstanceOf(LeadershipLostError);
-    expect(afterMs).toBeLessThanOrEqual(timings.renewDeadlineMs + 500);
-    expect(tookOverAfterMs).toBeGreaterThan(afterMs);
+    order.push('the second leads');
     expect(first.elector.holdsLease()).toBe(false);
+    expect(await ended).toBeInstanceOf(LeadershipLostError);
+    expect(leadership).toEqual({ cleanHandover: false });
+    expect(order).toEqual(['the first has stopped', 'the second leads']);
   });
 
   test('the leader keeps the lease when replies to its renewals get lost', async (context) => {
