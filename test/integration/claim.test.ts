@@ -17,6 +17,8 @@ beforeAll(async () => {
 afterAll(() => stage?.close());
 
 const CALL = { bot: { afterMs: 300 } };
+/** So long that a controller which is behind still sees it run. */
+const LONGER_CALL = { bot: { afterMs: 2_000 } };
 const STAYS = {};
 
 async function pool(
@@ -108,7 +110,7 @@ describe.concurrent('a claim', () => {
     const scene = await stage.scene(`kill-${when.replaceAll(' ', '-').toLowerCase()}`);
     const proxy = await ChaosProxy.start(stage.cluster);
     const first = await scene.leader({ proxy });
-    await pool(scene, 3, 6);
+    await pool(scene, 3, 6, LONGER_CALL);
     await scene.kube.warmPods('agent', 3);
     let seen = 0;
     const rule = proxy.when((call) => matches(call) && ++seen === 3, fault, {
@@ -131,13 +133,15 @@ describe.concurrent('a claim', () => {
     const proxy = await ChaosProxy.start(stage.cluster);
     await scene.leader({ proxy });
     const { kube, namespace } = scene;
-    await pool(scene, 4, 12, { ...CALL, stopMs: 5_000 });
+    // They are there, and being deleted, until the claims have met them.
+    await pool(scene, 4, 12, { ...CALL, stopMs: 60_000 });
     const waiting = await kube.warmPods('agent', 4);
     proxy.watches('pods').freeze();
-    for (const { metadata } of waiting) await kube.api.delete(podResource, { namespace, name: metadata.name });
+    for (const { metadata } of waiting)
+      await kube.api.delete(podResource, { namespace, name: metadata.name }, { gracePeriodSeconds: 60 });
     const names = await scene.burst('agent', 6);
     const refused = (): ProxiedCall[] => proxy.calls.filter((call) => isClaim(call) && call.status === 422);
-    await waitFor(() => Promise.resolve(refused().length > 0), { what: 'claims to fail', timeoutMs: 30_000 });
+    await waitFor(() => Promise.resolve(refused().length > 0), { what: 'claims to fail', timeoutMs: 60_000 });
     proxy.watches('pods').thaw();
     await scene.settled(names);
     await expectToldOnce(scene);

@@ -21,8 +21,6 @@ const SESSIONS = 12;
 const POOL = 4;
 const LEASE = 'bullpen-controller';
 
-/** What the leader does. Standing by writes nothing. */
-const isWork = (call: ProxiedCall): boolean => isMutation(call) && call.resource !== 'leases';
 const isClaim = ({ what, body }: ProxiedCall): boolean =>
   what === 'PATCH pods' && JSON.stringify(body).includes('"busy"');
 
@@ -133,8 +131,8 @@ describe.concurrent('of two controllers', () => {
     console.log(
       `stopped: released after ${((released - since) / 1000).toFixed(1)} s, the standby led after ${secondsSince(since)}`,
     );
-    // The standby looks every 2 to 4.4 s.
-    expect(Date.now() - released).toBeLessThan(10_000);
+    // The standby looks every 2 to 4.4 s. For a lease that it believes to be held it would wait 13 s at the least, and then for requests.
+    expect(Date.now() - released).toBeLessThan(15_000);
     expect(second.lines.find(({ msg }) => msg === 'became the leader')).toMatchObject({ cleanHandover: true });
     await expectAllRan(scene, names);
     await proxy.close();
@@ -157,15 +155,17 @@ describe.concurrent('of two controllers', () => {
 
   test('one that cannot renew its lease stops writing and exits', async () => {
     const { scene, proxy, first } = await prepare('cut-off');
-    await scene.standby();
+    const second = await scene.standby();
     const names = await scene.burst('agent', SESSIONS);
     await scene.kube.sessionInPhase('s-3', 'Starting', 'Running', 'Ended');
     proxy.when(({ resource }) => resource === 'leases', 'silence-before');
     const since = Date.now();
+    // It gives up 10 s after its last renewal; another may take the lease after 15 s.
+    const gone = first.exited().then(() => 'it has exited');
+    const taken = second.log('became the leader').then(() => 'another leads');
+    expect(await Promise.race([gone, taken])).toBe('it has exited');
     expect(await first.exited()).toBe(1);
     console.log(`cut off from its lease: exited after ${secondsSince(since)}`);
-    const lastWork = proxy.calls.findLast(isWork)?.at ?? since;
-    expect(lastWork - since).toBeLessThan(10_500);
     await expectAllRan(scene, names);
     await proxy.close();
   });
@@ -178,10 +178,13 @@ describe.concurrent('of two controllers', () => {
       spec: { holderIdentity: 'somebody-else', renewTime: new Date().toISOString().replace('Z', '000Z') },
     };
     await scene.kube.api.patch(leases, { namespace, name: LEASE }, { type: 'merge', body: taken });
+    const robbed = proxy.calls.length;
     const since = Date.now();
     expect(await first.exited()).toBe(1);
     console.log(`robbed of its lease: exited after ${secondsSince(since)}`);
-    expect(Date.now() - since).toBeLessThan(10_000);
+    // It looked once why its renewal failed, and tried no more.
+    expect(proxy.count(({ what }) => what === 'GET leases', robbed)).toBe(1);
+    expect(proxy.count(({ what }) => what === 'PUT leases', robbed)).toBeLessThanOrEqual(1);
     await scene.standby();
     await expectAllRan(scene, names);
     await proxy.close();

@@ -89,7 +89,7 @@ describe.concurrent('an Agent that is deleted and made again under the same name
 describe.concurrent('a pod that somebody else made under the name that a Session’s pod would have', () => {
   test('is never taken for it', async () => {
     const scene = await stage.scene('hijack');
-    await scene.agent('agent', 1, { whenFull: 'Queue', startTimeoutSeconds: 3 }, {});
+    await scene.agent('agent', 1, { whenFull: 'Queue', startTimeoutSeconds: 15 }, {});
     await scene.leader();
     await scene.burst('agent', 1, 'first');
     const { status } = await scene.kube.sessionInPhase('first-0', 'Running');
