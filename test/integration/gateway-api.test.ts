@@ -35,14 +35,8 @@ async function play(name: string): Promise<Played> {
   const scene = await stage.scene(name);
   const [gateway] = await Promise.all([scene.gateway(), scene.leader()]);
   const [own, start] = await Promise.all([scene.key('Private'), scene.key('Public')]);
-  for (const [key, path] of [
-    [own, '/v1/agents'],
-    [start, '/v1/public/none/start'],
-  ] as const) {
-    const method = key === own ? 'GET' : 'POST';
-    const known = async (): Promise<boolean> => (await gateway.call(method, path, { key })).status !== 401;
-    await waitFor(known, { what: 'the gateway to know a key', timeoutMs: 30_000, intervalMs: 20 });
-  }
+  await gateway.answers('GET', '/v1/agents', { key: own }, { status: 200 });
+  await gateway.answers('POST', '/v1/public/none/start', { key: start }, { status: 404 });
   const call: Played['call'] = (method, path, body) =>
     gateway.call(method, path, { key: own, ...(body !== undefined && { body }) });
   return { scene, gateway, own, start, call };

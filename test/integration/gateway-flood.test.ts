@@ -20,8 +20,8 @@ const STARTS = 1_000;
 const CAP = 50;
 const CONNECTIONS = 200;
 
-/** What refused starts leave is gone after 5 s; a machine may be half as fast. */
-const GONE_MS = 10_000;
+/** What refused starts leave is gone after 5 s; a machine may be much slower. */
+const GONE_MS = 30_000;
 
 test('of 1,000 starts as many succeed as there are places, and the others are refused and leave nothing', async () => {
   const scene = await stage.scene('full');
@@ -160,8 +160,8 @@ describe.concurrent('a gateway', () => {
       console.log(`10 MB ${how}: ${told.join(', ')}; ${before.toFixed(0)} MiB before, ${most.toFixed(0)} MiB at most`);
       // Too large, or too many at one time.
       expect(Object.keys(counts).filter((answer) => !/^(413|503)$/.test(answer))).toEqual([]);
-      // The first MB of each would be 200 MB.
-      expect(most - before).toBeLessThan(150);
+      // What comes and is thrown away takes 90 to 160 MiB until it is collected. The first MB of each would take 190 MiB more.
+      expect(most - before).toBeLessThan(250);
       expect(await gateway.call('GET', '/v1/agents', { key: own })).toMatchObject({ status: 200 });
     },
   );

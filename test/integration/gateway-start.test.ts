@@ -217,6 +217,6 @@ describe.concurrent('a start', () => {
     for (const item of items)
       await api.patch(apiKeys, refOf(item), { type: 'merge', body: { spec: { revoked: true } } });
     const refused = async (): Promise<boolean> => (await gateway.call('POST', START, { key })).status === 401;
-    await waitFor(refused, { what: 'the key to open nothing', timeoutMs: 10_000, intervalMs: 10 });
+    await waitFor(refused, { what: 'the key to open nothing', timeoutMs: 30_000, intervalMs: 100 });
   });
 });
