@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectCluster } from '../cluster/vitest-setup.ts';
-import { waitFor } from '../cluster/wait.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
-import { isMutation, type ProxiedCall } from '../support/proxied-call.ts';
+import { isMutation } from '../support/proxied-call.ts';
 import { Stage } from '../support/stage.ts';
+import { isUpkeep, untilQuiet } from '../support/upkeep.ts';
 
 /** Idle means idle. */
 let stage: Stage;
@@ -15,11 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => stage?.close());
 
-const KEYS = ['bullpen-controller-keys', 'bullpen-gateway-keys'];
-const PUBLISHED = 'bullpen-sealing-keys';
 const IDLE_MS = 60_000;
-/** Agents say how many sessions they have every 10 s; after so long without a write everything has been said. */
-const QUIET_MS = 12_000;
 
 test('with Sessions in every phase and nothing happening, only leases are written for 60 s, and nothing is read but its keys and what it publishes', async () => {
   const scene = await stage.scene('all');
@@ -37,23 +33,11 @@ test('with Sessions in every phase and nothing happening, only leases are writte
   await scene.settled(await scene.burst('short', 10, 'ended'));
   await scene.kube.sessionWhen('stuck-0', 'waiting', (session) => session.status?.reason === 'ImagePullFailed');
 
-  // It looks at the Secrets of the keys every 30 s: a right to watch Secrets would be too much for that.
-  const isExpected = ({ what, name, watch }: ProxiedCall): boolean =>
-    watch ||
-    what.endsWith(' leases') ||
-    (what === 'GET secrets' && KEYS.includes(name ?? '')) ||
-    (what === 'GET configmaps' && name === PUBLISHED);
-  const isTraffic = (call: ProxiedCall): boolean => !isExpected(call);
-  const lastTraffic = (): number => proxy.calls.findLast(isTraffic)?.at ?? 0;
-  await waitFor(() => Promise.resolve(Date.now() - lastTraffic() > QUIET_MS), {
-    what: 'all to be written that has to be',
-    timeoutMs: 60_000,
-    intervalMs: 500,
-  });
+  await untilQuiet(proxy);
   const arrived = proxy.calls.length;
   await sleep(IDLE_MS);
   const calls = proxy.calls.slice(arrived);
-  expect(calls.filter(isTraffic).map(({ what }) => what)).toEqual([]);
+  expect(calls.filter((call) => !isUpkeep(call)).map(({ what }) => what)).toEqual([]);
   console.log(`${calls.filter(isMutation).length} lease renewals in ${IDLE_MS / 1000} s, and nothing else`);
   expect(calls.filter(isMutation).length).toBeLessThanOrEqual(31);
   const phases = [...(await scene.replay()).sessions.values()].map(({ status }) => status?.phase);
