@@ -21,6 +21,8 @@ export default defineConfig({
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/{unit,cluster,model,bench}/**/*.test.ts'],
           exclude: ['**/*.e2e.test.ts'],
           testTimeout: 60_000,
+          // What a test waits for may have to go over a socket, on a machine that is busy.
+          expect: { poll: { timeout: 20_000 } },
         },
       },
       {

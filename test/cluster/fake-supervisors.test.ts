@@ -157,7 +157,7 @@ describe.runIf(process.platform === 'linux')('the supervisor of a fake pod', () 
   });
 
   test('waits for an agent that is not ready', async () => {
-    const pod = await running({ readyDelayMs: 200 });
+    const pod = await running({ readyDelayMs: 2_000 });
     expect(await Promise.all([pod.health('/readyz'), pod.health('/livez')])).toEqual([503, 200]);
     const asked = Date.now();
     expect((await pod.bind('s')).status).toBe(200);
@@ -174,7 +174,7 @@ describe.runIf(process.platform === 'linux')('the supervisor of a fake pod', () 
   });
 
   test('carries a bind out and replies late', async () => {
-    const pod = await running({ supervisor: { delayMs: 300 } });
+    const pod = await running({ supervisor: { delayMs: 2_000 } });
     const reply = pod.bind('s');
     await expect.poll(() => supervisors.deliveries('n').length).toBe(1);
     const delivered = Date.now();

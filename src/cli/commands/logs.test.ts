@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SessionStatus } from '../../api/session.ts';
 import { CliBed } from '../testing/cli-bed.ts';
 import { callSession } from '../testing/objects.ts';
@@ -55,7 +55,7 @@ describe('bullpen logs -f', () => {
     await becomes({ phase: 'Running', podName: 'pod-1', startedAt });
     const log = await next(logOf('pod-1'));
     await log.send(line('one'));
-    await vi.waitFor(() => expect(bed.lines).toEqual(['one']));
+    await expect.poll(() => bed.lines).toEqual(['one']);
     await log.send(line('two'));
     log.end();
     await seen({ phase: 'Running', podName: 'pod-1', startedAt });
@@ -136,7 +136,7 @@ it('bullpen logs takes no more than its reader does', async () => {
   const log = await next(logOf('pod-1'));
   await log.send(['one', 'two', 'three'].map(line).join(''));
   log.end();
-  await vi.waitFor(() => expect(bed.lines).not.toEqual([]));
+  await expect.poll(() => bed.lines).not.toEqual([]);
   expect(bed.lines).toEqual(['one']);
   letGo();
   expect(await ran).toMatchObject({ code: 0, stdout: 'one\ntwo\nthree' });

@@ -79,7 +79,7 @@ async function serve(...handlers: Partial<Route>[]): Promise<string> {
     metrics: createGatewayMetrics(registry),
     stopping: stopping.signal,
     clock: systemClock,
-    rates: { caller: { perSecond: 1000, burst: 1000 }, address: { perSecond: 1, burst: 5 } },
+    rates: { caller: { perSecond: 1000, burst: 1000 }, address: { perSecond: 0.001, burst: 5 } },
     trustedProxies: 0,
     checkReplies: true,
     documents: { json: {}, html: '' },
