@@ -81,12 +81,12 @@ describe.concurrent('an agent that fails in its session', () => {
 
   it('when it ends within the last second of its limit, as it was told: DeadlineExceeded', async () => {
     await bullpen.echoAgent('punctual');
-    const body = '{"seconds": 2.5}';
-    await kube.createSession('punctual', { agent: 'punctual', body, maxSessionDuration: 3 });
+    const body = '{"seconds": 4.2}';
+    await kube.createSession('punctual', { agent: 'punctual', body, maxSessionDuration: 5 });
     const ended = await kube.sessionInPhase('punctual', 'Ended');
     expect(ended.status).toMatchObject({ reason: 'DeadlineExceeded' });
     const log = await bullpen.logs(ended);
-    expect(log).toContain('limit 3 seconds\n');
+    expect(log).toContain('limit 5 seconds\n');
     expect(log).toContain('over\n');
   });
 

@@ -47,7 +47,7 @@ describe.concurrent('a session that starts cold', () => {
     report(`cut: ${supervisorLate} ms after the limit; TERM ${(agentLate / 1000).toFixed(2)} s after it`);
     expect(record).toMatchObject({ outcome: 'DeadlineExceeded', delivered: true });
     expect(supervisorLate).toBeGreaterThanOrEqual(0);
-    expect(supervisorLate).toBeLessThan(200 * SLOW_MACHINE);
+    expect(supervisorLate).toBeLessThan(500 * SLOW_MACHINE);
     // The kubelet passes it on when it next looks at its containers: docs/decisions/0009-guards-of-a-limit.md.
     expect(agentLate).toBeGreaterThanOrEqual(0);
     expect(agentLate).toBeLessThan(1500 * SLOW_MACHINE);

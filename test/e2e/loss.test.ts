@@ -21,7 +21,8 @@ async function start(name: string, script = untilTold(), spec = {}): Promise<str
 async function over(name: string, since: number): Promise<Session> {
   const ended = await kube.sessionInPhase(name, 'Ended');
   report(`${name}: ${ended.status?.reason ?? ''}, ${secondsSince(since)} later: ${ended.status?.message ?? ''}`);
-  expect(Date.now() - since).toBeLessThan(5_000 * SLOW_MACHINE);
+  // It is noticed: what nobody says of a pod takes the 300 s after which its node counts as lost.
+  expect(Date.now() - since).toBeLessThan(10_000 * SLOW_MACHINE);
   return ended;
 }
 
