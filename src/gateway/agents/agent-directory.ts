@@ -1,6 +1,7 @@
 import type { Agent } from '../../api/agent.ts';
 import { agents as agentResource } from '../../api/resources.ts';
 import type { KubeApi } from '../../kube/api.ts';
+import { isUnavailable } from '../../kube/errors.ts';
 import { find } from '../../kube/find.ts';
 import { keyOf, type Store } from '../../kube/store.ts';
 import { INDEX } from '../caches.ts';
@@ -46,6 +47,17 @@ export class AgentDirectory {
     const fresh = await find(this.#api, agentResource, { namespace, name });
     if (fresh !== undefined) this.#agents.writeThrough(fresh);
     return fresh;
+  }
+
+  /** As the API server has it now, or, while that does not answer, as it was. */
+  async latest(namespace: string, name: string): Promise<Agent | undefined> {
+    try {
+      return await this.fresh(namespace, name);
+    } catch (error) {
+      const known = this.known(namespace, name);
+      if (known === undefined || !isUnavailable(error)) throw error;
+      return known;
+    }
   }
 
   /** What we have just written shows at once. */

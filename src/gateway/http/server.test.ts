@@ -108,6 +108,17 @@ describe('a client that does not read', () => {
   });
 });
 
+test('a connection on which more requests come than may wait for the one before them is closed', async () => {
+  let served = 0;
+  server = await startHttpServer(() => void (served += 1), { port: 0, clock: systemClock });
+  const socket = connect(server.port, '127.0.0.1');
+  socket.on('error', () => undefined).resume();
+  const closed = once(socket, 'close');
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(100));
+  await closed;
+  expect(served).toBe(1);
+});
+
 test('of requests that come at once on one connection each is looked at when the one before it has been answered', async () => {
   const first = Promise.withResolvers<ServerResponse>();
   const asked: string[] = [];

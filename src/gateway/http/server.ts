@@ -17,6 +17,8 @@ const limits = {
   requestMs: 30_000,
   /** Without taking anything of an answer that is ready: until it has been taken, all of it is kept. */
   stallMs: 30_000,
+  /** Requests of one connection that wait for the answer to the one before them. Hardly any client sends one ahead. */
+  requestsAhead: 20,
   /** Longer than that of the load balancers in front of it, who would otherwise meet a connection that is just being closed. */
   idleMs: 75_000,
 };
@@ -37,10 +39,25 @@ export async function startHttpServer(
 ): Promise<HttpServer> {
   let draining = false;
   const unanswered = new Set<ServerResponse>();
+  /** Requests that wait for the answer to the one before them, by connection: Node goes on reading while nothing is said. */
+  const ahead = new WeakMap<Duplex, number>();
+  const waitForTurn = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    const waiting = (ahead.get(socket) ?? 0) + 1;
+    if (waiting > limits.requestsAhead) {
+      socket.destroy();
+      return;
+    }
+    ahead.set(socket, waiting);
+    response.once('socket', () => {
+      ahead.set(socket, (ahead.get(socket) ?? 1) - 1);
+      process.nextTick(serve, request, response);
+    });
+  };
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     // It came before the one before it was answered. Its own answer would be kept until that one has been taken.
     if (response.socket === null) {
-      response.once('socket', () => process.nextTick(serve, request, response));
+      waitForTurn(request, response);
       return;
     }
     if (draining) askToHangUp(response);
