@@ -244,9 +244,10 @@ export function parse<S extends z.ZodType>(
 }
 
 function refuse(error: unknown, request: IncomingMessage, response: ServerResponse, logger: Logger): void {
-  const problem = problemOf(error);
+  const problem = problemOf(error, request.url?.startsWith('/v1/public/'));
+  const isOfKubernetes = problem.kind === 'Forbidden' && !(error instanceof Problem);
   // Whoever has hung up has no error.
-  if (problem.status >= 500 && problem.kind !== 'NotImplemented' && !response.destroyed)
+  if ((problem.status >= 500 || isOfKubernetes) && problem.kind !== 'NotImplemented' && !response.destroyed)
     logger.error({ err: error, path: request.url?.split('?', 1)[0] }, 'cannot answer a request');
   if (response.headersSent) response.destroy();
   else if (!response.destroyed) sendProblem(request, response, problem);

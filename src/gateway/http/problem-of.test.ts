@@ -44,6 +44,8 @@ describe('what the caller is told', () => {
   ])('is in the words of whoever refuses it, with code %i: %s, %s', (code, reason, message) => {
     const { status, body } = problemOf(worded(code, reason, message));
     expect([status, body['error']]).toEqual([403, `Kubernetes refuses it: ${message}`]);
+    // With a key that may be in anybody's hands nothing is learnt of the cluster.
+    expect(problemOf(worded(code, reason, message), true).body['error']).toBe('Kubernetes refuses it');
   });
 
   it('is what a handler has decided', () => {

@@ -19,16 +19,22 @@ const NO_RIGHT =
 /** Characters of what Kubernetes says. */
 const MAX_WORDS = 1000;
 
-/** What the caller is told of an error, whatever was thrown: nothing that was not meant for them. */
-export function problemOf(error: unknown): Problem {
+/**
+ * What the caller is told of an error, whatever was thrown: nothing that was not meant for them.
+ *
+ * @param isPublic whether anybody may be the caller, who is told nothing of the cluster
+ */
+export function problemOf(error: unknown, isPublic = false): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof KubeError) {
     const retry = { retryAfterSeconds: error.retryAfterSeconds ?? RETRY_AFTER_SECONDS, cause: error };
     if (isUnavailable(error)) return new Problem('Unavailable', retry);
     if (isNotAuthorized(error)) return new Problem('Forbidden', { error: NO_RIGHT, cause: error });
     // A policy, a quota, or a namespace that is going: its words were written for whoever wanted this.
-    if (isDenied(error) || isForbidden(error))
-      return new Problem('Forbidden', { error: `Kubernetes refuses it: ${wordsOf(error)}`, cause: error });
+    if (isDenied(error) || isForbidden(error)) {
+      const words = isPublic ? '' : `: ${wordsOf(error)}`;
+      return new Problem('Forbidden', { error: `Kubernetes refuses it${words}`, cause: error });
+    }
     // What it was about is known to be there, or to have been: its namespace may not be, or not any more.
     if (isNotFound(error))
       return new Problem('NotFound', { error: 'It is not there, or its organization', cause: error });
