@@ -190,8 +190,10 @@ export class SessionLoop {
       this.#ledger.close(uid);
     }
     if (current !== undefined && plan.deleteSession === true) {
-      const { uid } = current.metadata;
+      const { uid, finalizers = [] } = current.metadata;
       await this.#api.delete(sessionResource, refOf(current), { uid, propagationPolicy: 'Background' });
+      // The watch may be behind: planned for again, it would be deleted again.
+      if (finalizers.length === 0) this.#caches.sessions.removeGone(current);
     }
     return true;
   }

@@ -30,6 +30,9 @@ beforeAll(async () => {
   [own, start] = await Promise.all([scene.key('Private'), scene.key('Public')]);
   await gateway.answers('GET', '/v1/agents', { key: own }, { status: 200 });
   await gateway.answers('POST', '/v1/public/none/start', { key: start }, { status: 404 });
+  // Its own keys, of which the controller is to have made the first.
+  const once = { key: start, headers: { 'idempotency-key': 'first' } };
+  await gateway.answers('POST', '/v1/public/echo/start', once, { status: 200 });
   routes = await apiRoutes(gateway);
 });
 afterAll(() => stage?.close());

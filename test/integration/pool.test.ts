@@ -316,25 +316,6 @@ describe.concurrent('the warm pool', () => {
     expect((await scene.replay()).violations).toEqual([]);
   });
 
-  test('leaves a node at once that is cordoned, and sessions stay there', async () => {
-    const scene = await stage.scene('cordon');
-    await scene.leader();
-    await scene.httpAgent('agent', 6, { scaling: { minAgents: 2, maxAgents: 6 } }, STAYS);
-    const [warm] = await scene.kube.warmPods('agent', 2);
-    const name = warm?.spec.nodeName ?? '';
-    await scene.burst('agent', 2);
-    await Promise.all(['s-0', 's-1'].map((session) => scene.kube.sessionInPhase(session, 'Running')));
-    await scene.kube.warmPods('agent', 2);
-    await scene.kube.api.patch(nodes, { name }, { type: 'merge', body: { spec: { unschedulable: true } } });
-    await waitFor(async () => (await scene.kube.warmPods('agent', 2)).every(({ spec }) => spec.nodeName !== name), {
-      what: 'the idle pods to leave',
-      timeoutMs: 30_000,
-    });
-    const { items } = await scene.kube.api.list(sessions, { namespace: scene.namespace });
-    expect(items.map(({ status }) => status?.phase)).toEqual(['Running', 'Running']);
-    await scene.kube.api.patch(nodes, { name }, { type: 'merge', body: { spec: { unschedulable: null } } });
-  });
-
   test('goes with its Agent, and a session stays', async () => {
     const scene = await stage.scene('deleted');
     await scene.leader();
@@ -353,5 +334,27 @@ describe.concurrent('the warm pool', () => {
     );
     expect((await scene.kube.session('call')).status).toMatchObject({ phase: 'Running' });
     expect((await scene.replay()).violations).toEqual([]);
+  });
+});
+
+// Beside no other: their pods wait on its nodes, too.
+describe('the warm pool', () => {
+  test('leaves a node at once that is cordoned, and sessions stay there', async () => {
+    const scene = await stage.scene('cordon');
+    await scene.leader();
+    await scene.httpAgent('agent', 6, { scaling: { minAgents: 2, maxAgents: 6 } }, STAYS);
+    const [warm] = await scene.kube.warmPods('agent', 2);
+    const name = warm?.spec.nodeName ?? '';
+    await scene.burst('agent', 2);
+    await Promise.all(['s-0', 's-1'].map((session) => scene.kube.sessionInPhase(session, 'Running')));
+    await scene.kube.warmPods('agent', 2);
+    await scene.kube.api.patch(nodes, { name }, { type: 'merge', body: { spec: { unschedulable: true } } });
+    await waitFor(async () => (await scene.kube.warmPods('agent', 2)).every(({ spec }) => spec.nodeName !== name), {
+      what: 'the idle pods to leave',
+      timeoutMs: 30_000,
+    });
+    const { items } = await scene.kube.api.list(sessions, { namespace: scene.namespace });
+    expect(items.map(({ status }) => status?.phase)).toEqual(['Running', 'Running']);
+    await scene.kube.api.patch(nodes, { name }, { type: 'merge', body: { spec: { unschedulable: null } } });
   });
 });
