@@ -32,14 +32,17 @@ describe('what came out of tests', () => {
   it('is read from the output', () => {
     const output = [
       ' \u001B[41m FAIL \u001B[49m |unit| src/a.test.ts > adds > one',
+      ' \u001B[41m FAIL \u001B[49m |unit| src/a.test.ts > adds > two',
       '\u001B[31mError: Test timed out in 60000ms.\u001B[39m',
       '',
       '\u001B[2m Test Files \u001B[22m 1 failed | 2 passed (3)',
-      '\u001B[2m      Tests \u001B[22m \u001B[31m1 failed\u001B[39m | \u001B[32m12 passed\u001B[39m (13)',
+      '\u001B[2m      Tests \u001B[22m \u001B[31m2 failed\u001B[39m | \u001B[32m12 passed\u001B[39m (13)',
     ].join('\n');
     expect(tallyOfOutput(output)).toEqual({
       passed: 12,
-      failures: ['|unit| src/a.test.ts > adds > one: Error: Test timed out in 60000ms.'],
+      failures: ['one', 'two'].map(
+        (name) => `|unit| src/a.test.ts > adds > ${name}: Error: Test timed out in 60000ms.`,
+      ),
     });
     expect(tallyOfOutput('nothing')).toEqual({ passed: 0, failures: [] });
   });

@@ -38,8 +38,18 @@ export function tallyOf({ testResults }: VitestReport, root: string): Tally {
 export function tallyOfOutput(output: string): Tally {
   const text = stripVTControlCharacters(output);
   const summary = /^ *Tests +(.*)$/m.exec(text)?.[1] ?? '';
-  const failures = [...text.matchAll(/^ *FAIL +(.*)\n(.*)$/gm)].map(([, name = '', why = '']) => line(name, why));
-  return { passed: Number(/(\d+) passed/.exec(summary)?.[1] ?? 0), failures };
+  const tally: Tally = { passed: Number(/(\d+) passed/.exec(summary)?.[1] ?? 0), failures: [] };
+  // Tests that fail alike stand one under the other, above their one reason.
+  let names: string[] = [];
+  for (const each of text.split('\n')) {
+    const name = /^ *FAIL +(.*)$/.exec(each)?.[1];
+    if (name !== undefined) names.push(name);
+    else {
+      tally.failures.push(...names.map((failed) => line(failed, each)));
+      names = [];
+    }
+  }
+  return tally;
 }
 
 function line(what: string, why: string): string {

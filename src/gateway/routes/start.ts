@@ -12,6 +12,7 @@ import { route, type Call, type Route } from '../http/route.ts';
 import { Problem } from '../problems.ts';
 import { iceServer, type IceServer } from './fields.ts';
 import type { Told } from '../start/body-carrier.ts';
+import type { RoomOrder } from '../start/daily.ts';
 import { deadlineOf, type Deadline } from '../start/deadline.ts';
 import { inEnvelope, MAX_FLOW_BYTES } from '../start/envelope.ts';
 import { retryOf, type Retry, type SharedSecret } from '../start/idempotency.ts';
@@ -126,9 +127,9 @@ async function start(
   if (wanted.transport === 'websocket')
     throw new Problem('NotImplemented', { error: 'transport "websocket" cannot be started over REST yet' });
   checkProtocol(agent, wanted);
-  const room = roomFor(deps, agent, wanted, deadline);
   const headers = typeof wanted.transport === 'string' ? { 'x-daily-transport-type': wanted.transport } : {};
   const known = retryFor(deps, { namespace: organization, agent: params.agentName }, given['idempotency-key'], text);
+  const room = roomFor(deps, agent, wanted, { signal: deadline.signal, isShared: known !== undefined });
   const started = await deps.starter.start({
     agent,
     name: randomUUID(),
@@ -194,7 +195,7 @@ function roomFor(
   { rooms }: StartDeps,
   { metadata, spec }: Agent,
   wanted: z.output<typeof startRequest>,
-  { signal }: Deadline,
+  more: Pick<RoomOrder, 'signal' | 'isShared'>,
 ): SessionRoom | undefined {
   if (wanted.createDailyRoom !== true) return undefined;
   const { maxSessionDuration = 0, startTimeoutSeconds = 0 } = spec;
@@ -202,6 +203,6 @@ function roomFor(
     seconds: maxSessionDuration + startTimeoutSeconds,
     roomProperties: wanted.dailyRoomProperties ?? undefined,
     tokenProperties: wanted.dailyMeetingTokenProperties ?? undefined,
-    signal,
+    ...more,
   });
 }

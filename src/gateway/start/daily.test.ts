@@ -4,7 +4,12 @@ import { Daily, type RoomOrder } from './daily.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const KEY = 'daily-key-that-nobody-may-see';
-const order: RoomOrder = { name: 'the-session', seconds: 100, signal: new AbortController().signal };
+const order: RoomOrder = {
+  name: 'the-session',
+  seconds: 100,
+  isShared: false,
+  signal: new AbortController().signal,
+};
 
 interface Asked {
   method: string;
@@ -64,6 +69,25 @@ describe('a room', () => {
     const { daily, asked } = play({ 'POST /v1/meeting-tokens': () => new Response('', { status: 500 }) });
     await expect(daily.createRoom(KEY, order)).rejects.toThrow(Problem);
     expect(asked.at(-1)).toMatchObject({ method: 'DELETE', path: '/v1/rooms/the-session' });
+  });
+
+  it('that another request may be using is left where its tokens cannot be had', async () => {
+    const failing = () => new Response('', { status: 500 });
+    for (const isShared of [true, false]) {
+      const { daily, asked } = play({ 'POST /v1/meeting-tokens': failing });
+      await expect(daily.createRoom(KEY, { ...order, isShared })).rejects.toThrow('status 500');
+      expect(asked.some(({ method }) => method === 'DELETE')).toBe(!isShared);
+    }
+  });
+
+  it('is not blamed on the caller where nobody can tell whether it is there', async () => {
+    const { daily } = play({
+      'POST /v1/rooms': () => Response.json({ info: 'it exists' }, { status: 400 }),
+      'GET /v1/rooms/the-session': () => new Response('', { status: 500 }),
+    });
+    await expect(daily.createRoom(KEY, { ...order, roomProperties: {} })).rejects.toMatchObject({
+      kind: 'DailyFailed',
+    });
   });
 
   it('that is there already is joined: a start that was cut off comes again', async () => {

@@ -19,6 +19,8 @@ const token = z.object({ token: z.string() });
 export interface Room {
   name: string;
   url: string;
+  /** By this very order, and not by one before it. */
+  isMade: boolean;
   /** An owner's. */
   agentToken: string;
   callerToken: string;
@@ -31,6 +33,8 @@ export interface RoomOrder {
   seconds: number;
   roomProperties?: Record<string, unknown> | undefined;
   tokenProperties?: Record<string, unknown> | undefined;
+  /** Whether the same may be ordered again, also meanwhile and by another replica: the room is theirs, too. */
+  isShared: boolean;
   /** Aborted when nobody waits for it any longer. */
   signal: AbortSignal;
 }
@@ -60,10 +64,11 @@ export class Daily {
 
   /** @throws Problem DailyFailed; BadRequest where Daily does not take the properties; Unavailable where it has too much to do */
   async createRoom(key: string, order: RoomOrder): Promise<Room> {
-    const { name, seconds, roomProperties, signal } = order;
+    const { name, seconds, roomProperties, isShared, signal } = order;
     const exp = this.#expiry(seconds);
     const properties = { exp, eject_at_room_exp: true, ...roomProperties };
     const given = { name, properties };
+    let isMade = true;
     const made = await this.#call(key, 'POST', '/rooms', room, {
       body: given,
       isCallers: roomProperties !== undefined,
@@ -73,6 +78,7 @@ export class Daily {
       // A request that comes again finds the room of the one before, where that was cut off.
       const before = await this.#find(key, order);
       if (before === undefined) throw error;
+      isMade = false;
       return before;
     });
     try {
@@ -80,9 +86,10 @@ export class Daily {
         this.#tokenFor(key, made.name, { exp, is_owner: true }, { signal }),
         this.#callerToken(key, made.name, exp, order),
       ]);
-      return { ...made, agentToken, callerToken };
+      return { ...made, isMade, agentToken, callerToken };
     } catch (error) {
-      await this.deleteRoom(key, made.name).catch(() => undefined); // It goes at its time.
+      // Another request may have found it meanwhile. What stays goes at its time.
+      if (!isShared) await this.deleteRoom(key, made.name).catch(() => undefined);
       throw error;
     }
   }
@@ -94,8 +101,9 @@ export class Daily {
     return { url: found.url, callerToken };
   }
 
-  async #find(key: string, order: RoomOrder): Promise<z.output<typeof room> | undefined> {
-    return await this.#read(key, order).catch(() => undefined);
+  async #find(key: string, { name, signal }: RoomOrder): Promise<z.output<typeof room> | undefined> {
+    const path = `/rooms/${encodeURIComponent(name)}`;
+    return await this.#call(key, 'GET', path, room.optional(), { fine: [404], signal });
   }
 
   async #read(key: string, { name, signal }: RoomOrder): Promise<z.output<typeof room>> {

@@ -8,6 +8,9 @@ import type { Daily, Room, RoomOrder } from './daily.ts';
 /** The Secret of an organization's key for Daily, and where in it. */
 const SECRET = { name: 'bullpen-daily', key: 'apiKey' };
 
+/** How long a caller waits, beyond their time, for their token. */
+const JOIN_TIMEOUT_MS = 5_000;
+
 /** What the caller of a start gets of its room. */
 export interface RoomReply {
   dailyRoom: string;
@@ -36,7 +39,7 @@ export class SessionRoom {
 
   /** The start was refused: nobody is to be in it. What stays behind because this fails goes at its time. */
   async undo(): Promise<void> {
-    if (this.#made === undefined) return;
+    if (this.#made?.isMade !== true) return;
     await this.#daily.deleteRoom(await this.#keyOnce(), this.#made.name).catch(() => undefined);
   }
 
@@ -45,7 +48,12 @@ export class SessionRoom {
     const { url, callerToken } =
       this.#made?.name === name
         ? this.#made
-        : await this.#daily.joinRoom(await this.#keyOnce(), { ...this.#order, name });
+        : await this.#daily.joinRoom(await this.#keyOnce(), {
+            ...this.#order,
+            name,
+            // The session runs: its caller gets in also where it was found in the last moment.
+            signal: AbortSignal.timeout(JOIN_TIMEOUT_MS),
+          });
     return { dailyRoom: url, dailyToken: callerToken };
   }
 

@@ -57,7 +57,8 @@ export class SessionMaker {
     } catch (error) {
       // Where it is there, or may be, and is asked for again, its agent is to find what it is told of.
       const mayBeThere = isAlreadyExists(error) || isOutcomeUnknown(error);
-      if (retry === undefined || !mayBeThere) await undo?.();
+      const mayComeAgain = mayBeThere || deadline.signal.aborted;
+      if (retry === undefined || !mayComeAgain) await undo?.();
       throw error;
     }
   }

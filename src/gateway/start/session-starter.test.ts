@@ -110,7 +110,8 @@ describe('a start that is late', () => {
     await bed.clock.advanceAsync(PATIENCE_MS + 1);
     expect(await asked).toMatchObject({ kind: 'StartTimeout' });
     expect(bed.calls).toEqual([]);
-    expect(undo).toHaveBeenCalledOnce();
+    // With a key, whoever asks again may be using it by now.
+    expect(undo).toHaveBeenCalledTimes(key === undefined ? 1 : 0);
   });
 
   it('because Daily was asked for too long is no fault of Daily', async () => {
@@ -212,14 +213,14 @@ describe('a request and its retry ten seconds later', () => {
     await bed.clock.advanceAsync(10_000);
     expect(await Promise.all([first, retry])).toMatchObject([{ kind: 'StartTimeout' }, { kind: 'StartTimeout' }]);
     expect(bed.sessions).toEqual([]);
-    expect(undo).toHaveBeenCalledOnce();
   });
 
   it('at two replicas end with a session for the retry, which has its own time', async () => {
     await untilLate(bed.replica());
     expect(await first).toMatchObject({ kind: 'StartTimeout' });
-    expect(undo).toHaveBeenCalledOnce();
     await bed.clock.advanceAsync(1_000);
+    // What the first one did is what the retry uses.
+    expect(undo).not.toHaveBeenCalled();
     expect(bed.session.spec.startBefore).toBe(new Date(EPOCH + 10_000 + PATIENCE_MS).toISOString());
     bed.decide(bed.session, WITH_POD);
     expect(await retry).toMatchObject({ sessionId: bed.session.metadata.name });
@@ -293,7 +294,7 @@ describe('a start that is late with its Session', () => {
       bed.before = () => undefined;
       await bed.clock.advanceAsync(10_000);
       expect(bed.sessions).toEqual([]);
-      expect(undo).toHaveBeenCalledOnce();
+      expect(undo).toHaveBeenCalledTimes(key === undefined ? 1 : 0);
     },
   );
 });

@@ -88,9 +88,8 @@ export class SessionWaiter {
       await Promise.all([this.#writer.delete(session), ...undos.map((undo) => undo())]);
       return undefined;
     }
-    const kept = await this.#writer.deleteUnstarted(session);
-    if (kept === undefined) await Promise.all(undos.map((undo) => undo()));
-    return kept;
+    // Whoever asks again may be using by now what was done for it.
+    return await this.#writer.deleteUnstarted(session);
   }
 
   #refusal(outcome: Exclude<Outcome, { kind: 'started' }>, { agent }: StartOrder): Problem {
