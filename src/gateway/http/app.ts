@@ -10,7 +10,7 @@ import type { Clock } from '../../kube/clock.ts';
 import type { GatewayMetrics } from '../../telemetry/gateway-metrics.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { addressOf } from './address-of.ts';
-import { BodyBudget } from './body-budget.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { problemOf } from './problem-of.ts';
 import { readJson } from './read-body.ts';
 import { STYLE } from '../openapi/page.ts';
@@ -92,8 +92,8 @@ export function createApp({
   app.set('trust proxy', trustedProxies);
   const callers = new RateLimiter(rates.caller, now);
   const addresses = new RateLimiter(rates.address, now);
-  const bodies = new BodyBudget(MAX_BODY_BYTES);
-  const replies = new BodyBudget(MAX_REPLY_BYTES);
+  const bodies = new ByteBudget(MAX_BODY_BYTES);
+  const replies = new ByteBudget(MAX_REPLY_BYTES);
   const serving = { authenticator, callers, addresses, bodies, replies, checkReplies, access, stopping, clock, logger };
   app.disable('x-powered-by');
   app.disable('etag');
@@ -154,8 +154,8 @@ export function createApp({
 interface Serving extends Pick<AppDeps, 'authenticator' | 'checkReplies' | 'access' | 'stopping' | 'clock' | 'logger'> {
   callers: RateLimiter;
   addresses: RateLimiter;
-  bodies: BodyBudget;
-  replies: BodyBudget;
+  bodies: ByteBudget;
+  replies: ByteBudget;
 }
 
 async function serve(

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Problem } from '../problems.ts';
-import type { BodyShare } from './body-budget.ts';
+import type { ByteShare } from './byte-budget.ts';
 
 /** A body of JSON: the text as it was sent, and what it says. */
 export interface JsonBody {
@@ -16,7 +16,7 @@ export interface JsonBody {
  * @param share what the request may hold of the memory for bodies
  * @throws Problem TooLarge, UnsupportedMediaType for a compressed body, Unavailable, or BadRequest when it is no JSON
  */
-export async function readJson(request: IncomingMessage, maxBytes: number, share: BodyShare): Promise<JsonBody> {
+export async function readJson(request: IncomingMessage, maxBytes: number, share: ByteShare): Promise<JsonBody> {
   const { 'content-encoding': encoding = 'identity' } = request.headers;
   if (encoding !== 'identity') throw new Problem('UnsupportedMediaType');
   const text = (await readBytes(request, maxBytes, share)).toString('utf8');
@@ -29,7 +29,7 @@ export async function readJson(request: IncomingMessage, maxBytes: number, share
   }
 }
 
-async function readBytes(request: IncomingMessage, maxBytes: number, share: BodyShare): Promise<Buffer> {
+async function readBytes(request: IncomingMessage, maxBytes: number, share: ByteShare): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw new Problem('TooLarge');
   const chunks: Buffer[] = [];
   let bytes = 0;

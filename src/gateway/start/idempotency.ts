@@ -14,7 +14,7 @@ export interface SharedSecret {
 
 /** What a request with an `Idempotency-Key` is known by. */
 export interface Retry {
-  /** Names of the Session, the first one that is free or young enough: a key may be used again when its window is over. */
+  /** Names for its Sessions, in the order in which they are taken: a key may be used again when its window is over. */
   name(attempt: number): string;
   /** For the annotation of the Session: which request it was made for, told to nobody. */
   fingerprint: string;

@@ -4,7 +4,7 @@ import { Problem } from '../problems.ts';
 const RETRY_AFTER_SECONDS = 1;
 
 /** What one request has taken of the budget. */
-export interface BodyShare {
+export interface ByteShare {
   /** @throws Problem Unavailable when the requests together would hold too much; this one holds nothing then */
   take: (bytes: number) => void;
   /** Gives back all of it. */
@@ -12,11 +12,11 @@ export interface BodyShare {
 }
 
 /**
- * Bounds what the bodies of all requests, or of all replies, hold at one time, until the request is answered, and that has been taken: each
- * is small, but any number of callers may send or want one. Those of one organization hold half of it at most, so that none stands in the way of all the others. Counted is what
- * has come, not what was announced, so that nobody holds a share of it by sending nothing.
+ * Bounds what the bodies of all requests hold until these are answered, or all replies until they are taken: each is small, but any number
+ * of callers may send or want one. Those of one organization hold half of it at most, so that none stands in the way of all the others.
+ * Counted is what has come, not what was announced, so that nobody holds a share of it by sending nothing.
  */
-export class BodyBudget {
+export class ByteBudget {
   readonly #maxBytes: number;
   readonly #held = new Map<string, number>();
   #bytes = 0;
@@ -25,7 +25,7 @@ export class BodyBudget {
     this.#maxBytes = maxBytes;
   }
 
-  share(organization: string): BodyShare {
+  share(organization: string): ByteShare {
     let held = 0;
     const release = (): void => {
       this.#add(organization, -held);
