@@ -96,14 +96,18 @@ describe.concurrent('an Agent that changes', () => {
     await kube.createAgent('pausing', untilTold());
     await kube.createSession('pausing-1', { agent: 'pausing' });
     await kube.sessionInPhase('pausing-1', 'Running');
+    // A Session that is made at once may be seen before the change of its Agent is.
+    const isReadyAs = async (reason: string): Promise<unknown> =>
+      await kube.when(agents, 'pausing', `Ready because ${reason}`, ({ status }) =>
+        (status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True' && c.reason === reason),
+      );
     await kube.patchAgent('pausing', { paused: true });
+    await isReadyAs('Paused');
     await kube.createSession('pausing-2', { agent: 'pausing' });
     expect((await kube.sessionInPhase('pausing-2', 'Rejected')).status?.reason).toBe('AgentPaused');
     expect((await kube.session('pausing-1')).status?.phase).toBe('Running');
-    await kube.when(agents, 'pausing', 'Ready because Paused', ({ status }) =>
-      (status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True' && c.reason === 'Paused'),
-    );
     await kube.patchAgent('pausing', { paused: false });
+    await isReadyAs('Ready');
     await kube.createSession('pausing-3', { agent: 'pausing' });
     await kube.sessionInPhase('pausing-3', 'Starting', 'Running');
   });

@@ -56,7 +56,9 @@ export async function programAccount(
 
 /** Gives that account the rights that the chart gives it with these values; again does no harm. */
 export async function grantRights(cluster: Cluster, namespace: string, values: Values): Promise<void> {
-  const only = ['serviceaccount.yaml', 'rbac.yaml', 'gateway-serviceaccount.yaml', 'gateway-rbac.yaml'];
+  const hasGateway = (values['gateway'] as { enabled?: boolean } | undefined)?.enabled !== false;
+  const ofGateway = hasGateway ? ['gateway-serviceaccount.yaml', 'gateway-rbac.yaml'] : [];
+  const only = ['serviceaccount.yaml', 'rbac.yaml', ...ofGateway];
   const manifests = await render(cluster, values, { namespace, only });
   const input = manifests.map((manifest) => JSON.stringify(ofThisTest(manifest, namespace))).join('\n---\n');
   await cluster.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input });
