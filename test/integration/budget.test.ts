@@ -59,9 +59,12 @@ beforeAll(async () => {
 });
 afterAll(() => stage?.close());
 
-/** Nothing is kept, so that all that is deleted is counted, too: pods first, else the garbage collector takes them with their Sessions. */
+/**
+ * Nothing is kept, so that all that is deleted is counted, too: pods first, else the garbage collector takes them with their Sessions. They
+ * go one after the other, and give others half of the time.
+ */
 const KEEP_NO_PODS = { pods: { seconds: 0, count: 0 } };
-const KEEP_SESSIONS_SECONDS = 10;
+const KEEP_SESSIONS_SECONDS = 40;
 
 /** A start or a stop that takes longer than this is told in a status of its own, and an agent that takes twice as long to go. */
 const UNTOLD_MS = 1_000;
@@ -199,7 +202,7 @@ async function everythingGone(scene: Scene, warm: number): Promise<void> {
       const [left, live] = await Promise.all([api.list(sessions, { namespace }), api.list(pods, { namespace })]);
       return left.items.length === 0 && live.items.length === warm;
     },
-    { what: 'all traces to be gone', timeoutMs: 90_000, intervalMs: 200 },
+    { what: 'all traces to be gone', timeoutMs: 180_000, intervalMs: 200 },
   );
 }
 
