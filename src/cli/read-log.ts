@@ -2,7 +2,7 @@ import { agentContainer } from '../api/names.ts';
 import type { Session } from '../api/session.ts';
 import { isNotFound, KubeError } from '../kube/errors.ts';
 import type { LogLine } from '../kube/log-lines.ts';
-import { followLog } from '../pods/follow-log.ts';
+import { asOver, followLog } from '../pods/follow-log.ts';
 import { CliError, type Tools } from './command.ts';
 import { explain } from './explain.ts';
 import { watchSession } from './watch-session.ts';
@@ -52,7 +52,7 @@ async function sessionWhen(tools: Tools, session: Session, holds: (session: Sess
   const decide = (now: Session | undefined): Session | undefined => {
     // Another one of the same name is not that which was asked for.
     const isGone = now?.metadata.uid !== uid;
-    last = isGone ? { ...last, status: { ...last.status, phase: 'Ended' } } : now;
+    last = isGone ? asOver(last) : now;
     return isGone || holds(last) ? last : undefined;
   };
   return await watchSession(tools, { namespace, name }, decide);

@@ -44,6 +44,11 @@ export async function* followLog<Line>({ when, read, hasNoLog }: FollowedSession
   }
 }
 
+/** A Session that is gone, as it was last: it is over. */
+export function asOver(session: Session): Session {
+  return { ...session, status: { ...session.status, phase: 'Ended' } };
+}
+
 function podOf({ status }: Session): string | undefined {
   return status?.podName;
 }

@@ -3,7 +3,7 @@ import type { Agent, AgentSpec } from '../../api/agent.ts';
 import { profiles } from '../../api/limits.ts';
 import { annotations } from '../../api/names.ts';
 import { parseAgentSpec } from '../../api/parse.ts';
-import { readinessOf } from '../agent-readiness.ts';
+import { readinessOf, type AgentReadiness } from '../agent-readiness.ts';
 import { REGION } from '../routes/fields.ts';
 import { audioFilters, webSocketAuths } from './agent-settings.ts';
 import { desiredDeployment, reconciledDeployment } from './deployment-id.ts';
@@ -137,8 +137,9 @@ export function viewDeployment(agent: Agent): z.output<typeof deployment> {
 export function viewDetails(agent: Agent, activeSessions: number, now: number): z.output<typeof agentDetails> {
   const spec = specOf(agent);
   const summary = viewSummary(agent);
-  const { ready, available, reason, message } = readinessOf(agent);
-  const code = errorCodeOf(agent, now);
+  const readiness = readinessOf(agent);
+  const { ready, available, reason, message } = readiness;
+  const code = errorCodeOf(readiness, now);
   const auth = z.enum(webSocketAuths).safeParse(agent.metadata.annotations?.[annotations.webSocketAuth]);
   return {
     ...summary,
@@ -159,8 +160,7 @@ export function viewDetails(agent: Agent, activeSessions: number, now: number): 
 }
 
 /** Why its deployment has failed; undefined while it may still succeed. */
-function errorCodeOf(agent: Agent, now: number): string | undefined {
-  const { judged, ready, reason = '', since } = readinessOf(agent);
+function errorCodeOf({ judged, ready, reason = '', since }: AgentReadiness, now: number): string | undefined {
   // What was wrong with the spec before would end the deployment that mends it.
   if (ready || !judged) return undefined;
   if (PASSING.has(reason) && now - Date.parse(since ?? '') < PASSING_MS) return undefined;

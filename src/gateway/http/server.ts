@@ -88,9 +88,7 @@ export async function startHttpServer(
     else socket.setTimeout(limits.stallMs);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const begun = [...unanswered].some(
-      ({ req, headersSent }) => req.socket === socket && (req.complete || headersSent),
-    );
+    const begun = underWay(socket).some(({ req, headersSent }) => req.complete || headersSent);
     // It is what comes after a request: said now, the refusal would be taken for the answer to that one, or be in the middle of it.
     if (begun || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
     else refuse(error, socket);

@@ -3,7 +3,7 @@ import type { Session } from '../../api/session.ts';
 import type { KubeApi, PodLogs } from '../../kube/api.ts';
 import { find } from '../../kube/find.ts';
 import { pods } from '../../kube/resources.ts';
-import { followLog } from '../../pods/follow-log.ts';
+import { asOver, followLog } from '../../pods/follow-log.ts';
 import { Problem } from '../problems.ts';
 import type { SessionChanges } from '../start/session-changes.ts';
 import { hasNoLog, originOf, type ShownLine } from './log-line.ts';
@@ -91,7 +91,7 @@ class WatchedSession {
     this.#signal = signal;
     // All the time: one that is deleted while nobody waits would never be heard of again.
     const look = (now: Session | undefined): undefined => {
-      this.#last = now ?? { ...this.#last, status: { ...this.#last.status, phase: 'Ended' } };
+      this.#last = now ?? asOver(this.#last);
     };
     changes.first(session, look, signal).catch(() => undefined);
   }
