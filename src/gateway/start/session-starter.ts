@@ -9,6 +9,7 @@ import { Problem } from '../problems.ts';
 import type { BodyCarrier } from './body-carrier.ts';
 import type { Deadline } from './deadline.ts';
 import type { Retry } from './idempotency.ts';
+import { FIRST_PAUSE_MS, longerPause } from './pause.ts';
 import { Places } from './places.ts';
 import { isYoung, nameOf } from './retry-name.ts';
 import type { SessionChanges } from './session-changes.ts';
@@ -17,9 +18,6 @@ import { SessionWaiter, startedBy } from './session-waiter.ts';
 import type { SessionWriter } from './session-writer.ts';
 import type { Started, StartOrder } from './start-order.ts';
 import { earlierAnswer, isRefused } from './start-verdict.ts';
-
-/** While a refused Session is in the way of the next one, or another replica takes back what it has done for it. */
-const AGAIN_MS = { least: 200, most: 5_000 };
 
 /**
  * Starts Sessions as anybody may: it makes the object and waits for what the controller decides. A start that is refused leaves no object
@@ -62,9 +60,10 @@ export class SessionStarter {
   async start(order: StartOrder): Promise<Started> {
     const { deadline } = order;
     try {
-      for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+      for (let waitMs = FIRST_PAUSE_MS; ; waitMs = longerPause(waitMs)) {
         const answer = await this.#tryOnce(order);
         if (answer !== 'again') return answer;
+        // A refused Session is in the way, or another replica takes back what it has done for it.
         await sleep(this.#clock, waitMs, deadline.signal);
       }
     } catch (error) {

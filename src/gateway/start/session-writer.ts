@@ -7,12 +7,11 @@ import { find } from '../../kube/find.ts';
 import type { Logger } from '../../kube/logger.ts';
 import type { NewObject } from '../../kube/objects.ts';
 import { refOf, type ObjectRef } from '../../kube/resources.ts';
+import { FIRST_PAUSE_MS, longerPause } from './pause.ts';
 import { earlierAnswer } from './start-verdict.ts';
 
 /** After this the API server has carried a creation out or never will: the `?timeout=` of a mutation, with a margin. */
 const SETTLED_MS = 7_000;
-/** While the API server does not answer, or may still be at it. */
-const AGAIN_MS = { least: 200, most: 5_000 };
 
 /** How somebody waits for a Session that is made. */
 export interface Patience {
@@ -69,7 +68,7 @@ export class SessionWriter {
    */
   async deleteUnstarted(session: Session): Promise<Session | undefined> {
     const { uid, name } = session.metadata;
-    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+    for (let waitMs = FIRST_PAUSE_MS; ; waitMs = longerPause(waitMs)) {
       try {
         const now = await find(this.#api, sessionResource, refOf(session), { signal: this.#ending });
         if (now?.metadata.uid !== uid) return undefined;
@@ -92,7 +91,7 @@ export class SessionWriter {
   /** The Session; undefined where there is none, nor will be. Rejects when the process ends. */
   async #settle(ref: ObjectRef): Promise<Session | undefined> {
     const settledAt = this.#clock.monotonic() + SETTLED_MS;
-    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+    for (let waitMs = FIRST_PAUSE_MS; ; waitMs = longerPause(waitMs)) {
       const over = this.#clock.monotonic() >= settledAt;
       try {
         const found = await find(this.#api, sessionResource, ref, { signal: this.#ending });
@@ -105,7 +104,7 @@ export class SessionWriter {
   }
 
   async #keepDeleting(session: Session): Promise<void> {
-    for (let waitMs = AGAIN_MS.least; ; waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
+    for (let waitMs = FIRST_PAUSE_MS; ; waitMs = longerPause(waitMs)) {
       try {
         await sleep(this.#clock, waitMs, this.#ending);
       } catch {
